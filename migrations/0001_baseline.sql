@@ -244,7 +244,7 @@ CREATE TABLE dead_letters (
     -- The latest decision.
     decided_at  TIMESTAMPTZ,
     decided_by  VARCHAR(100),
-    decided_why TEXT
+    decided_reason TEXT
 );
 -- An entry may be delivered twice.
 CREATE UNIQUE INDEX dead_letters_entry ON dead_letters (shard, stream_id, md5(entry));

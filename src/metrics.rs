@@ -85,7 +85,7 @@ metrics! {
     refusals: counter("code") = "laurel_refusals_total";
     /// Requests refused by a rate limit before they were processed, by scope: address, site (an IPv6 /48), user, attempt.
     rate_limited: counter("scope") = "laurel_rate_limited_total";
-    /// Verified proofs, by kind and result: holds, fails. Both spend the token.
+    /// Verified proofs, by kind and result: valid, invalid. Both spend the token.
     proofs: counter("kind", "result") = "laurel_proofs_total";
     /// Abuse signals, by kind.
     abuse_signals: counter("signal") = "laurel_abuse_signals_total";
@@ -188,8 +188,8 @@ impl Metrics {
     }
 
     /// Counts a verified proof.
-    pub fn proof(&self, kind: &str, holds: bool) {
-        self.proofs.with_label_values(&[kind, if holds { "holds" } else { "fails" }]).inc();
+    pub fn proof(&self, kind: &str, is_valid: bool) {
+        self.proofs.with_label_values(&[kind, if is_valid { "valid" } else { "invalid" }]).inc();
     }
 
     /// Records an HTTP request.

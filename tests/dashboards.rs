@@ -176,3 +176,46 @@ fn panels_have_unique_titles_and_positions() {
         }
     }
 }
+
+/// The labels that Prometheus, recording rules and alerts add, and `le` of histograms.
+const OTHER_LABELS: [&str; 5] = ["job", "instance", "le", "slo", "alertname"];
+
+/// The labels of the metrics that a text names, as src/metrics.rs declares them.
+fn labels_of_metrics(text: &str) -> Vec<&'static str> {
+    let declared = include_str!("../src/metrics.rs")
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix("\";")?.split_once(" = \""));
+    let named = declared.filter(|(_, metric)| text.contains(metric));
+    named.flat_map(|(declaration, _)| declaration.split('"').skip(1).step_by(2)).chain(OTHER_LABELS).collect()
+}
+
+/// The labels that an expression groups by, and those in the texts beside it.
+fn labels_used(text: &str) -> impl Iterator<Item = &str> {
+    let between = |start: &'static str, end: char| {
+        text.split(start).skip(1).map(move |rest| rest.split(end).next().unwrap())
+    };
+    let grouped = [" by (", " on ("]
+        .into_iter()
+        .flat_map(move |start| between(start, ')'))
+        .flat_map(|list| list.split(", "));
+    let shown = between("{{", '}').filter_map(|label| {
+        let label = label.trim();
+        (!label.starts_with("$value")).then(|| label.strip_prefix("$labels.").unwrap_or(label))
+    });
+    grouped.chain(shown).map(str::trim)
+}
+
+/// A query that groups by a label that its metric does not have returns one series for all.
+#[test]
+fn queries_group_by_existing_labels() {
+    let targets = panels().into_iter().map(|(_, panel)| panel["targets"].to_string());
+    let mut labels = 0;
+    for text in RULES.split("\n      - ").map(str::to_owned).chain(targets) {
+        let known = labels_of_metrics(&text);
+        for label in labels_used(&text) {
+            assert!(known.contains(&label), "no metric here has the label {label}: {text}");
+            labels += 1;
+        }
+    }
+    assert!(labels > 60, "{labels} labels");
+}

@@ -11,7 +11,7 @@ export default dashboard(
   [
     stat("Abuse signals per second", "none", [line("signals", rate("laurel_abuse_signals_total"))], { width: 6, decimals: 1 }),
     stat("Share of invalid proofs", "percentunit", [
-      line("share", share(rate("laurel_proofs_total", "", 'result="fails"'), rate("laurel_proofs_total"))),
+      line("share", share(rate("laurel_proofs_total", "", 'result="invalid"'), rate("laurel_proofs_total"))),
     ], { width: 6 }),
     stat("Rate-limited requests per second", "none", [line("refused", rate("laurel_rate_limited_total"))], {
       width: 6, decimals: 1, limits: [100], alerts: ["LaurelFlood"],
@@ -25,8 +25,8 @@ export default dashboard(
     graph("Refusals per second, by code", "none", [line("{{code}}", rate("laurel_refusals_total", "code"))], { width: 12 }),
 
     row("Proofs"),
-    graph("Valid proofs per second, by kind", "none", [line("{{kind}}", rate("laurel_proofs_total", "kind", 'result="holds"'))], { width: 12 }),
-    graph("Invalid proofs per second, by kind", "none", [line("{{kind}}", rate("laurel_proofs_total", "kind", 'result="fails"'))], { width: 12 }),
+    graph("Valid proofs per second, by kind", "none", [line("{{kind}}", rate("laurel_proofs_total", "kind", 'result="valid"'))], { width: 12 }),
+    graph("Invalid proofs per second, by kind", "none", [line("{{kind}}", rate("laurel_proofs_total", "kind", 'result="invalid"'))], { width: 12 }),
     graph("Webhook calls per second, by result", "none", [
       line("{{result}}", rate("laurel_webhook_calls_total", "result")),
     ], {
@@ -39,7 +39,7 @@ export default dashboard(
     ], { width: 12 }),
 
     row("Floods"),
-    graph("Rate-limited requests per second, by scope", "none", [line("{{scope}}", rate("laurel_rate_limited_total", "by"))], {
+    graph("Rate-limited requests per second, by scope", "none", [line("{{scope}}", rate("laurel_rate_limited_total", "scope"))], {
       width: 12, limits: [100], alerts: ["LaurelFlood"],
     }),
     graph("Subscribers refused per second, by reason", "none", [line("{{reason}}", rate("laurel_subscribers_refused_total", "reason"))], { width: 12 }),

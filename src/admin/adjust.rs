@@ -90,7 +90,7 @@ pub async fn adjust(
 
 /// Actor and reason, as in the ledger.
 pub(super) fn note(decision: &Decision) -> String {
-    json!({ "by": decision.actor, "why": decision.reason }).to_string()
+    json!({ "actor": decision.actor, "reason": decision.reason }).to_string()
 }
 
 /// The outcome, as in the audit.

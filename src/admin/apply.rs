@@ -72,7 +72,7 @@ async fn void_held(
     newest: Option<&str>,
 ) -> Result<Option<Adjustment>> {
     let note = sqlx::query_scalar(
-        "SELECT jsonb_build_object('by', actor, 'why', reason)::text FROM admin_audit WHERE id = $1",
+        "SELECT jsonb_build_object('actor', actor, 'reason', reason)::text FROM admin_audit WHERE id = $1",
     );
     let note: Option<String> = note
         .bind(id)

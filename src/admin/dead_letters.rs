@@ -102,7 +102,7 @@ fn read(row: &PgRow) -> DeadLetter {
         entry: String::from_utf8_lossy(row.get("entry")).into_owned(),
         state: row.get("state"),
         in_redis: row.get("in_redis"),
-        decided: row.get::<Option<String>, _>("decided_by").zip(row.get("decided_why")),
+        decided: row.get::<Option<String>, _>("decided_by").zip(row.get("decided_reason")),
     }
 }
 
@@ -121,7 +121,7 @@ pub async fn decide_dead_letter(
     let call = admin.metrics.postgres(query_name);
     let mut transaction = begin(&admin.database, "BEGIN").await.map_err(fault)?;
     let user: Option<Option<Uuid>> = sqlx::query_scalar(
-        "UPDATE dead_letters SET state = $2, decided_at = now(), decided_by = $3, decided_why = $4
+        "UPDATE dead_letters SET state = $2, decided_at = now(), decided_by = $3, decided_reason = $4
          WHERE id = $1 AND (state = 'waiting' OR (state = 'retrying' AND $2 = 'discarded'))
          RETURNING (SELECT id FROM users WHERE users.id = user_id)",
     )

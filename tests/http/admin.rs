@@ -169,7 +169,7 @@ async fn a_quarantined_users_points_are_hidden_until_approved_or_voided() {
             .fetch_all(&node.app.database)
             .await
             .unwrap();
-    assert_eq!(entries, [("void".to_owned(), -20, json!({ "by": "root", "why": "a bot" }))]);
+    assert_eq!(entries, [("void".to_owned(), -20, json!({ "actor": "root", "reason": "a bot" }))]);
 }
 
 #[tokio::test]

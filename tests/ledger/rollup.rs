@@ -51,7 +51,7 @@ impl RandomLedger {
             let jitter = self.random.random_range(0..HOUR_US * 3);
             let at_us = (from_us + (position * 1000.0) as i64 * HOUR_US + jitter).min(self.now_us);
             let (hash, note, points) = match self.random.random_range(0..20) {
-                0 => ("", r#"'{"by":"root","why":"x"}'"#, -5),
+                0 => ("", r#"'{"actor":"root","reason":"x"}'"#, -5),
                 1 => ("", "NULL", 100),
                 _ => ("f00d", "NULL", self.random.random_range(1..50)),
             };

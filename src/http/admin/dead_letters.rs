@@ -46,7 +46,7 @@ fn shown(letter: &DeadLetter) -> Value {
         "state": letter.state,
         "inRedis": letter.in_redis,
         "decidedBy": letter.decided.as_ref().map(|(by, _)| by),
-        "decidedWhy": letter.decided.as_ref().map(|(_, why)| why),
+        "decidedReason": letter.decided.as_ref().map(|(_, reason)| reason),
     })
 }
 

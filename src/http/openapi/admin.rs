@@ -166,7 +166,7 @@ fn letter() -> Value {
             boolean("Whether Redis has the change; if not, run `laurel rebuild` after the entry is written"),
         ),
         ("decidedBy", or_null(text("Actor of the last decision"))),
-        ("decidedWhy", or_null(text("Reason of the last decision"))),
+        ("decidedReason", or_null(text("Reason of the last decision"))),
     ]);
     named("DeadLetter", letter)
 }

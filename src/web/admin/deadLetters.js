@@ -17,7 +17,7 @@ export function deadLetters({ query, signal }) {
       { title: 'Player', cell: (letter) => (letter.username ? userLink(letter) : letter.id ?? 'unreadable') },
       { title: 'Entry', cell: ({ kind, points }) => [kind ? words(kind) : 'unreadable', points === null ? null : ` ${change(points)}`] },
       { title: 'Reason', class: 'text', cell: ({ reason, detail, entry }) => [make('span.badge', {}, words(reason)), make('span.reason', {}, ` ${detail}`), make('details', {}, make('summary', {}, 'Raw entry'), make('code', {}, entry))] },
-      { title: 'State', cell: (letter) => [words(letter.state), letter.decidedBy && make('p.quiet.text', {}, `${letter.decidedBy}: ${letter.decidedWhy}`)] },
+      { title: 'State', cell: (letter) => [words(letter.state), letter.decidedBy && make('p.quiet.text', {}, `${letter.decidedBy}: ${letter.decidedReason}`)] },
       { title: 'Decision', cell: (letter) => (letter.state === 'waiting' ? decisionForm(letter, reload) : '') },
     ], letters, { empty: state === 'all' ? 'No dead letters.' : 'No dead letters are waiting.', stacked: true })]));
   reload();

@@ -106,7 +106,7 @@ function days(events) {
 const KINDS = {
   award: (event) => ['award', words(event.actionType), event.held && make('span.badge.quarantine', {}, 'held')],
   carried: (event) => [event.actionType, event.actionType === 'carried' ? 'total of older months' : 'not earned by an action'],
-  adjustment: (event) => [event.actionType, event.note ? reasonOf(event.note.by, event.note.why) : ''],
+  adjustment: (event) => [event.actionType, event.note ? reasonOf(event.note.actor, event.note.reason) : ''],
   refused: (event) => ['refused', `${words(event.actionType)}: the proof did not verify`],
   expired: (event) => ['expired', `${words(event.actionType)}: never finished`],
   open: (event) => ['open', `${words(event.actionType)}: can still be finished`],

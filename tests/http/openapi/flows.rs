@@ -195,7 +195,7 @@ pub async fn dead_letters(driver: &mut Driver, node: &TestNode) {
         driver.call(node, id, decide("999"), 404).await;
     }
     let discarded = driver.call(node, "listDeadLetters", by(&root).query("state=all"), 200).await;
-    assert_eq!(discarded.body["data"][1]["decidedWhy"], "because");
+    assert_eq!(discarded.body["data"][1]["decidedReason"], "because");
     driver.call(node, "listDeadLetters", by(&root).query("state=none"), 400).await;
 }
 
