@@ -1,16 +1,16 @@
 //! The catalogue of actions, shared by all three APIs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::Limits;
-use super::fields::{Fields, Problems};
 use super::parse::{read_action, read_sources};
 use super::proof::{Proof, Sources};
-use crate::config::{list, read_toml};
+use crate::config::fields::{self, Fields};
+use crate::config::list;
 use crate::keyring::KeyRing;
 
 /// The built-in catalogue.
@@ -103,15 +103,9 @@ impl Catalogue {
     /// # Errors
     /// All problems of the file.
     pub fn load(file: &str) -> Result<Self, CatalogueProblems> {
-        if file.is_empty() {
-            return Self::parse(BUILT_IN, Path::new(""));
-        }
-        let path = Path::new(file);
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| CatalogueProblems(vec![format!("cannot read {file}: {error}")]))?;
-        Self::parse(&text, path.parent().unwrap_or(Path::new(""))).map_err(|CatalogueProblems(problems)| {
-            CatalogueProblems(problems.iter().map(|problem| format!("{file} {problem}")).collect())
-        })
+        let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+        let parse = |text: &str| Self::parse(text, folder).map_err(|CatalogueProblems(problems)| problems);
+        fields::load(file, BUILT_IN, parse).map_err(CatalogueProblems)
     }
 
     /// Parses a catalogue. Paths of key files are relative to `folder`.
@@ -119,15 +113,9 @@ impl Catalogue {
     /// # Errors
     /// All problems of the text.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, CatalogueProblems> {
-        let table = read_toml(text).map_err(CatalogueProblems)?;
-        let problems = Problems::new(text);
-        let (actions, sources) = read_all(Fields::of_file(&problems, table), folder);
-        let problems = problems.into_list();
-        if problems.is_empty() {
-            Ok(Self { actions, rings: sources.rings.into_values().flatten().collect() })
-        } else {
-            Err(CatalogueProblems(problems))
-        }
+        let read = fields::parse(text, |file| read_all(file, folder));
+        let (actions, sources) = read.map_err(CatalogueProblems)?;
+        Ok(Self { actions, rings: sources.rings.into_values().flatten().collect() })
     }
 
     /// Finds an action by its type, if it can be redeemed in this API.
@@ -155,14 +143,8 @@ fn read_all(mut file: Fields<'_>, folder: &Path) -> (Vec<Action>, Sources) {
     });
     file.check(!entries.is_empty(), "must have at least one [[action]]");
     file.reject_unknown();
-    let mut seen: HashMap<(&str, String), usize> = HashMap::new();
-    for entry in &entries {
-        for key in ["type", "number"] {
-            let Some(value) = entry.text_of(key) else { continue };
-            let line = entry.line_of(key);
-            let first = *seen.entry((key, value.clone())).or_insert(line);
-            entry.check(first == line, &format!("{key} {value} is already used in line {first}"));
-        }
+    for key in ["type", "number"] {
+        fields::check_unique(&entries, key);
     }
     (entries.into_iter().filter_map(|entry| read_action(entry, &sources)).collect(), sources)
 }

@@ -2,7 +2,6 @@
 //! `proof/admob.rs`.
 
 mod catalogue;
-mod fields;
 mod limits;
 mod parse;
 pub mod proof;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::fields::Fields;
 use super::limits::read_open_hours;
 use super::proof::quiz::Question;
 use super::proof::{Proof, Sources, read_proof, signed};
 use super::{Action, Flow, Limits};
+use crate::config::fields::Fields;
 use crate::keyring::{KeyFile, KeyRing};
 
 /// The largest integer that a double, and so a Redis score, represents exactly.
@@ -135,30 +135,11 @@ fn read_hours(fields: &Fields<'_>, text: &str) -> Limits {
 #[cfg(test)]
 mod tests {
     use crate::action::catalogue::tests::problems;
-
-    /// Each invalid line ends in a comment with its expected problems; there must be no others.
-    #[track_caller]
-    fn assert_problems(text: &str) {
-        let wanted: Vec<(usize, &str)> = text
-            .lines()
-            .enumerate()
-            .filter_map(|(place, line)| Some((place + 1, line.split_once("# ")?.1)))
-            .flat_map(|(line, expected)| expected.split(" & ").map(move |part| (line, part)))
-            .collect();
-        let found = problems(text);
-        for (line, expected) in &wanted {
-            let fits = |problem: &String| {
-                problem.starts_with(&format!("line {line}: ")) && problem.contains(expected)
-            };
-            assert!(found.iter().any(fits), "line {line}, {expected:?} is missing in {found:#?}");
-        }
-        assert_eq!(found.len(), wanted.len(), "{found:#?}");
-    }
+    use crate::config::fields::assert_problems;
 
     #[test]
     fn all_problems_are_reported_with_lines_and_suggestions() {
-        assert_problems(
-            r#"
+        let text = r#"
             colour = "red" # colour: unknown
             [[action]]
             type = "a"
@@ -218,8 +199,8 @@ mod tests {
             answer = "c"
             [[bank.capitals]] # bank: unknown; did you mean banks?
             question = "q"
-            "#,
-        );
+            "#;
+        assert_problems(text, &problems(text));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The configuration: one typed tree, loaded once. Only `load` reads the environment, and secrets are never printed.
 
 mod check;
+pub mod fields;
 pub(crate) mod merge;
 mod problem;
 mod tree;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::quiz::Question;
 use super::webhook::{self, Webhook, WebhookConfig};
 use super::{Check, Hashcash, Proof};
-use crate::action::fields::Fields;
 use crate::config::did_you_mean;
+use crate::config::fields::Fields;
 use crate::keyring::KeyRing;
 
 const KINDS: [&str; 8] = ["none", "elapsed", "quiz", "hashcash", "signed", "webhook", "admob", "all"];

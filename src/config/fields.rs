@@ -1,32 +1,67 @@
-//! Reads the tables of the catalogue file field by field. Each problem is reported with its line, and reading goes on.
+//! Reads files of tables, such as the catalogue of actions, field by field. Each problem is reported with its line, and reading goes on.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use crate::config::{did_you_mean, line_of, one_line};
+use super::problem::{did_you_mean, line_of, one_line, read_toml};
+
+/// Reads a file, or the built-in text if the name is empty, and parses it.
+///
+/// # Errors
+/// The file cannot be read, or all its problems, each with the file's name.
+pub fn load<T>(
+    file: &str,
+    built_in: &str,
+    parse: impl FnOnce(&str) -> Result<T, Vec<String>>,
+) -> Result<T, Vec<String>> {
+    if file.is_empty() {
+        return parse(built_in);
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| vec![format!("cannot read {file}: {error}")])?;
+    parse(&text).map_err(|problems| problems.iter().map(|problem| format!("{file} {problem}")).collect())
+}
+
+/// Parses a text and reads its top-level table.
+///
+/// # Errors
+/// All problems of the text, each with its line.
+pub fn parse<T>(text: &str, read: impl FnOnce(Fields<'_>) -> T) -> Result<T, Vec<String>> {
+    let table = read_toml(text)?;
+    let problems = Problems { text, found: RefCell::default() };
+    let value = read(Fields::new(&problems, String::new(), "", 1, table));
+    let problems = problems.into_list();
+    if problems.is_empty() { Ok(value) } else { Err(problems) }
+}
+
+/// Reports each value of a key that an earlier table has too.
+pub fn check_unique(tables: &[Fields<'_>], key: &str) {
+    let mut lines = BTreeMap::new();
+    for table in tables {
+        let Some(value) = table.text_of(key) else { continue };
+        let line = table.line_of(key);
+        let first = *lines.entry(value.clone()).or_insert(line);
+        table.check(first == line, &format!("{key} {value} is already used in line {first}"));
+    }
+}
 
 /// The problems of a file, by line.
-pub struct Problems<'a> {
+struct Problems<'a> {
     text: &'a str,
     found: RefCell<BTreeSet<(usize, String)>>,
 }
 
-impl<'a> Problems<'a> {
-    /// No problems yet. The text is used to find line numbers.
-    pub fn new(text: &'a str) -> Self {
-        Self { text, found: RefCell::default() }
-    }
-
+impl Problems<'_> {
     fn add(&self, line: usize, problem: String) {
         self.found.borrow_mut().insert((line, problem));
     }
 
     /// All problems in the order of the file.
-    pub fn into_list(self) -> Vec<String> {
+    fn into_list(self) -> Vec<String> {
         let found = self.found.into_inner();
         found.into_iter().map(|(line, problem)| format!("line {line}: {problem}")).collect()
     }
@@ -46,11 +81,6 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The top-level table of the file.
-    pub fn of_file(problems: &'a Problems<'a>, table: DeTable<'a>) -> Self {
-        Self::new(problems, String::new(), "", 1, table)
-    }
-
     fn new(
         problems: &'a Problems<'a>,
         name: String,
@@ -97,6 +127,16 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// True if the table has a field that was not read yet.
+    pub fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
+    /// True if a field is a table.
+    pub fn is_table(&self, key: &str) -> bool {
+        self.values.get(key).is_some_and(|value| value.get_ref().is_table())
+    }
+
     /// A text or number field as text, without marking it as read.
     pub fn text_of(&self, key: &str) -> Option<String> {
         match self.values.get(key)?.get_ref() {
@@ -107,7 +147,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The line of a field, or of the table.
-    pub fn line_of(&self, key: &str) -> usize {
+    fn line_of(&self, key: &str) -> usize {
         *self.lines.get(key).unwrap_or(&self.line)
     }
 
@@ -135,6 +175,35 @@ impl<'a> Fields<'a> {
     pub fn required<T: DeserializeOwned>(&mut self, key: &str) -> Option<T> {
         self.check(self.values.contains_key(key), &format!("{}{key} is missing", self.prefix));
         self.optional(key)
+    }
+
+    /// Reads an optional text with its own parser, whose error says what the text must be.
+    pub fn parsed<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let text: String = self.optional(key)?;
+        parse(&text).map_err(|problem| self.report(format!("{}{key} {problem}", self.prefix))).ok()
+    }
+
+    /// The same with a default; `None` if the value is invalid, which is reported.
+    pub fn parsed_or<T>(
+        &mut self,
+        key: &str,
+        default: T,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let is_missing = !self.has(key);
+        let parsed = self.parsed(key, parse);
+        if is_missing { Some(default) } else { parsed }
+    }
+
+    /// Reads an optional whole number in a range.
+    pub fn number(&mut self, key: &str, range: RangeInclusive<u32>, default: u32) -> u32 {
+        let number = self.optional(key).unwrap_or(default);
+        let (least, most) = (range.start(), range.end());
+        self.check(
+            range.contains(&number),
+            &format!("{}{key} must be between {least} and {most}", self.prefix),
+        );
+        number
     }
 
     /// Reads an optional list. Invalid items are reported and left out.
@@ -211,4 +280,22 @@ fn expected(error: &toml::de::Error) -> String {
         None => String::new(),
     };
     format!("must be {expected}{meant}")
+}
+
+/// Compares problems with a text in which each invalid line ends in a comment with its expected problems, separated by ` & `.
+#[cfg(test)]
+#[track_caller]
+pub fn assert_problems(text: &str, found: &[String]) {
+    let wanted: Vec<(usize, &str)> = text
+        .lines()
+        .enumerate()
+        .filter_map(|(place, line)| Some((place + 1, line.split_once("# ")?.1)))
+        .flat_map(|(line, expected)| expected.split(" & ").map(move |part| (line, part)))
+        .collect();
+    for (line, expected) in &wanted {
+        let fits =
+            |problem: &String| problem.starts_with(&format!("line {line}: ")) && problem.contains(expected);
+        assert!(found.iter().any(fits), "line {line}, {expected:?} is missing in {found:#?}");
+    }
+    assert_eq!(found.len(), wanted.len(), "{found:#?}");
 }
