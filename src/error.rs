@@ -100,6 +100,8 @@ pub enum Refusal {
         expected: Vec<u64>,
     },
     UserNotFound,
+    /// There is no such board, or the caller may not see it.
+    BoardNotFound,
     /// The award would exceed the largest score that a board can hold.
     ScoreFull,
     /// With the time of the refusal (ms since the Unix epoch): a replay must be identical to the byte.
@@ -153,6 +155,7 @@ impl Refusal {
             Self::NoSession => Code::TokenNotFound,
             Self::SessionMismatch => Code::SessionMismatch,
             Self::UserNotFound => Code::UserNotFound,
+            Self::BoardNotFound => Code::BoardNotFound,
             Self::TokenAlreadyUsed => Code::TokenAlreadyUsed,
             Self::InvalidAction { .. } | Self::ActionClosed { .. } => Code::InvalidAction,
             Self::InvalidPoints { .. } | Self::ScoreFull => Code::InvalidPoints,
@@ -185,6 +188,7 @@ impl Refusal {
             Self::SessionMismatch => "Token belongs to another session",
             Self::InvalidPoints { .. } => "Invalid points value",
             Self::UserNotFound => "User not found",
+            Self::BoardNotFound => "Board not found",
             Self::TokenAlreadyUsed => "Token has been used, use latest token",
             Self::InvalidAction { .. } | Self::ActionClosed { .. } => "Invalid action type",
             Self::ScoreFull => "The score can't exceed 9007199254740991",
@@ -264,6 +268,7 @@ codes! {
     RateLimitExceeded => "RATE_LIMIT_EXCEEDED",
     ActionLimitReached => "ACTION_LIMIT_REACHED",
     UserNotFound => "USER_NOT_FOUND",
+    BoardNotFound => "BOARD_NOT_FOUND",
     AlreadyExists => "ALREADY_EXISTS",
     Forbidden => "FORBIDDEN",
     IdempotencyMismatch => "IDEMPOTENCY_MISMATCH",

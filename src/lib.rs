@@ -23,6 +23,7 @@ pub mod abuse;
 pub mod account;
 pub mod action;
 pub mod award;
+pub mod board;
 pub mod game;
 pub mod keyring;
 pub mod receipt;

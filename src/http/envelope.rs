@@ -32,7 +32,9 @@ pub fn status(code: Code) -> StatusCode {
             StatusCode::UNAUTHORIZED
         }
         Code::Forbidden => StatusCode::FORBIDDEN,
-        Code::NotFound | Code::TokenNotFound | Code::UserNotFound => StatusCode::NOT_FOUND,
+        Code::NotFound | Code::TokenNotFound | Code::UserNotFound | Code::BoardNotFound => {
+            StatusCode::NOT_FOUND
+        }
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::TokenAlreadyUsed | Code::SessionMismatch | Code::AlreadyExists | Code::IdempotencyMismatch => {
             StatusCode::CONFLICT

@@ -1,0 +1,146 @@
+//! A board as its definition describes it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Schedule, Span};
+
+/// Which awards a board counts by their action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActionFilter {
+    /// Awards of all actions.
+    All,
+    /// Awards of these action types.
+    Types(Vec<String>),
+}
+
+/// What an award is worth on a board.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Measure {
+    /// The points that it earned.
+    #[default]
+    Points,
+    /// 1.
+    Count,
+    /// The value that its proof established, such as milliseconds.
+    Value,
+}
+
+/// How the awards of a player become a score.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Aggregate {
+    /// Their sum.
+    #[default]
+    Sum,
+    /// The best one.
+    Best,
+    /// The latest one.
+    Latest,
+}
+
+/// Which scores are better.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// High scores.
+    #[default]
+    Desc,
+    /// Low scores, such as times.
+    Asc,
+}
+
+/// The ranks of equal results.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ranking {
+    /// 1, 2, 2, 4
+    #[default]
+    Competition,
+    /// 1, 2, 2, 3
+    Dense,
+    /// 1, 2, 3, 4
+    Ordinal,
+}
+
+/// Who may see a board.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Visibility {
+    /// Everyone.
+    #[default]
+    Public,
+    /// Callers with a login.
+    Players,
+    /// Callers with the role `admin`.
+    Admins,
+}
+
+impl Visibility {
+    /// True if the caller may see the board.
+    pub fn is_open_to(self, viewer: Viewer) -> bool {
+        match self {
+            Self::Public => true,
+            Self::Players => viewer != Viewer::Anonymous,
+            Self::Admins => viewer == Viewer::Admin,
+        }
+    }
+}
+
+/// A caller, as far as visibility depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Viewer {
+    /// A caller without a login.
+    Anonymous,
+    /// A caller with a login.
+    Player,
+    /// A caller with the role `admin`.
+    Admin,
+}
+
+/// A board's definition. docs/boards.md explains each key of `boards.toml`.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// Its name in paths and keys.
+    pub id: String,
+    /// Its name for players.
+    pub title: String,
+    /// The actions whose awards count.
+    pub actions: ActionFilter,
+    /// The tags that an award must have, by name.
+    pub tags: BTreeMap<String, String>,
+    /// What an award is worth.
+    pub measure: Measure,
+    /// How awards become a score.
+    pub aggregate: Aggregate,
+    /// Which scores are better.
+    pub order: Order,
+    /// Its periods.
+    pub schedule: Schedule,
+    /// The time from the end of a period to its close.
+    pub settle: Span,
+    /// The closed periods that stay readable entry by entry.
+    pub keep_periods: u32,
+    /// The ranks of equal results.
+    pub ranking: Ranking,
+    /// The tag for each of whose values there is one more board.
+    pub split_by: Option<String>,
+    /// The entries that are pushed to subscribers.
+    pub top: u32,
+    /// The decimal places of a displayed score. Scores are integers.
+    pub decimals: u32,
+    /// The awards that count for a player in a period; 0: any number.
+    pub attempts: u32,
+    /// Whether awards that are older than the definition count.
+    pub backfill: bool,
+    /// Who may see it.
+    pub visibility: Visibility,
+}
+
+/// True for a tag's value: 1 to 40 letters, digits, `_`, `.` or `-`. Values are parts of paths and keys.
+pub fn is_tag_value(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    (1..=40).contains(&text.len()) && text.bytes().all(is_allowed)
+}

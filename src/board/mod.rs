@@ -1,0 +1,15 @@
+//! Boards: rankings of players over periods, as `boards.toml` defines them. No store and no clock: callers pass the time.
+
+mod boards;
+mod definition;
+mod parse;
+mod period;
+mod schedule;
+mod span;
+
+pub use boards::{BoardProblems, Boards};
+pub use definition::{
+    ActionFilter, Aggregate, Definition, Measure, Order, Ranking, Viewer, Visibility, is_tag_value,
+};
+pub use period::{Period, Recurrence, Reset, Schedule, Unit};
+pub use span::Span;
