@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use laurel::account::Issuers;
 use laurel::action::Catalogue;
+use laurel::board::Boards;
 use laurel::fuzzing::{Merged, jwks, pem};
 use laurel::keyring::Algorithm;
 use tempfile::TempDir;
@@ -21,6 +22,17 @@ pub fn catalogue(data: &[u8]) {
             let numbers: HashSet<_> = catalogue.all().iter().map(|action| action.number).collect();
             assert_eq!((types.len(), numbers.len()), (catalogue.all().len(), catalogue.all().len()));
             assert!(catalogue.all().iter().all(|action| (1..1 << 53).contains(&action.points)));
+        }
+        Err(problems) => assert!(!problems.0.is_empty()),
+    }
+}
+
+pub fn boards(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match Boards::parse(text, &["race"]) {
+        Ok(boards) => {
+            let ids: HashSet<_> = boards.all().iter().map(|board| &board.id).collect();
+            assert_eq!((boards.all()[0].id.as_str(), ids.len()), ("global", boards.all().len()));
         }
         Err(problems) => assert!(!problems.0.is_empty()),
     }

@@ -15,11 +15,12 @@ pub mod websocket;
 pub type Driver = fn(&[u8]);
 
 /// All targets by name, which is also the name of the file in `fuzz/corpus/`.
-pub const ALL: [(&str, Driver); 21] = [
+pub const ALL: [(&str, Driver); 22] = [
     ("act_token", tokens::act_token),
     ("admob", signed::admob),
     ("anti_spam", tokens::anti_spam),
     ("attestation", signed::attestation),
+    ("boards", files::boards),
     ("catalogue", files::catalogue),
     ("config", files::config),
     ("cursor", http::cursor),

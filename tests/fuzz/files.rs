@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use laurel::account::Issuers;
 use laurel::action::Catalogue;
+use laurel::board::Boards;
 use proptest::prelude::*;
 
 use super::change::{apply, changes};
@@ -78,6 +79,52 @@ fn a_catalogue_is_valid_or_has_problems() {
     });
     fuzz(4.0, entries(), |text| check_catalogue(&text));
     fuzz(4.0, ".{0,300}", |text| check_catalogue(&text));
+}
+
+fn check_boards(text: &str) -> Result<(), TestCaseError> {
+    match Boards::parse(text, &["race"]) {
+        Ok(boards) => {
+            let ids: HashSet<_> = boards.all().iter().map(|board| &board.id).collect();
+            prop_assert_eq!(ids.len(), boards.all().len());
+            prop_assert_eq!(&boards.all()[0].id, "global");
+            for board in boards.all() {
+                let now = jiff::Timestamp::from_second(1_795_250_000).unwrap();
+                prop_assert!(board.schedule.containing(now).is_none_or(|period| period.contains(now)));
+            }
+        }
+        Err(problems) => prop_assert!(!problems.0.is_empty()),
+    }
+    Ok(())
+}
+
+/// Random boards of valid and invalid values.
+fn boards() -> impl Strategy<Value = String> {
+    let periods = prop::sample::select(vec!["day", "week", "month", "year", "none", "weeks"])
+        .prop_map(|period| format!("period = \"{period}\"\n"));
+    let custom = "[0-9]{1,20}[smhd]?".prop_map(|span| {
+        format!("period = {{ every = \"{span}\", from = \"2026-12-01T09:00:00\" }}\nsettle = \"{span}\"\n")
+    });
+    let resets = "((Mon|Sun|[0-9]{1,2}|[0-9]{2}-[0-9]{2}) )?[0-9]{2}:[0-9]{2}"
+        .prop_map(|reset| format!("resets_at = \"{reset}\"\n"));
+    let zones =
+        prop::sample::select(vec!["Europe/Berlin", "Australia/Lord_Howe", "Pacific/Apia", "UTC", "X"])
+            .prop_map(|zone| format!("time_zone = \"{zone}\"\n"));
+    let board = (prop_oneof![2 => periods, 1 => custom], prop::option::of(resets), prop::option::of(zones))
+        .prop_map(|(period, reset, zone)| period + &reset.unwrap_or_default() + &zone.unwrap_or_default());
+    prop::collection::vec(board, 1..4).prop_map(|boards| {
+        let board = |(place, keys)| format!("[[board]]\nid = \"b{place}\"\n{keys}");
+        boards.into_iter().enumerate().map(board).collect()
+    })
+}
+
+#[test]
+fn files_of_boards() {
+    let shipped = include_str!("../../src/board/boards.toml");
+    fuzz(1.0, changes(), |changes| {
+        check_boards(&String::from_utf8_lossy(&apply(shipped.as_bytes(), SHIPPED.as_bytes(), &changes)))
+    });
+    fuzz(2.0, boards(), |text| check_boards(&text));
+    fuzz(1.0, ".{0,300}", |text| check_boards(&text));
 }
 
 #[test]
