@@ -12,6 +12,7 @@ use crate::action::proof::Check;
 use crate::action::proof::admob::AdMobKeys;
 use crate::admin::Admin;
 use crate::award::Awards;
+use crate::board::Boards;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::connections::ConnectionPool;
@@ -40,6 +41,7 @@ pub struct App {
     pub hub: Arc<Hub>,
     pub rate_limiter: Arc<RateLimiter>,
     pub catalogue: Arc<Catalogue>,
+    pub boards: Boards,
     pub receipts: Arc<ReceiptKeys>,
     pub connections: Arc<ConnectionPool>,
     pub abuse_signals: Arc<AbuseSignals>,
@@ -57,7 +59,8 @@ impl App {
     /// Connects to the stores, runs the migrations, and builds the parts.
     ///
     /// # Errors
-    /// A store is unavailable or unusable; the catalogue, the issuers file or a receipt key file is invalid; the login secret is missing.
+    /// A store is unavailable or unusable; the catalogue, the boards, the issuers file or a receipt key file is invalid; the login secret
+    /// is missing.
     pub async fn build(config: Config, clock: Clock) -> Result<(Arc<Self>, Inboxes), Fault> {
         Self::build_on(config, clock, true).await
     }
@@ -74,6 +77,9 @@ impl App {
         let catalogue = Catalogue::load(&config.actions.file)
             .map_err(|problems| Fault::new("read_catalogue", problems))?;
         warn_of_impossible_actions(&catalogue, config.tokens.anti_spam_seconds * 1000);
+        let action_types: Vec<_> = catalogue.all().iter().map(|action| action.kind.as_str()).collect();
+        let boards = Boards::load(&config.boards.file, &action_types)
+            .map_err(|problems| Fault::new("read_boards", problems))?;
         let issuers = Issuers::load(&config.auth.issuers_file)
             .map_err(|problems| Fault::new("read_issuers_file", problems))?;
         let receipts = receipt_keys(&config.auth)?;
@@ -181,6 +187,7 @@ impl App {
             hub,
             rate_limiter,
             catalogue,
+            boards,
             receipts,
             connections,
             abuse_signals,

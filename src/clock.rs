@@ -21,6 +21,11 @@ impl Clock {
         since.as_millis() as i64 + self.shift_ms.load(Ordering::Relaxed)
     }
 
+    /// The time in whole milliseconds.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.now_ms()).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
     /// Seconds since the Unix epoch: a JWT's NumericDate (RFC 7519).
     pub fn now_s(&self) -> i64 {
         self.now_ms() / 1000

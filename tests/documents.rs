@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use laurel::action::Catalogue;
+use laurel::board::Boards;
+
 use crate::tidy::{files, has_test, paths};
 
 fn root() -> &'static Path {
@@ -88,4 +91,15 @@ fn the_architecture_names_paths_that_exist() {
             assert!(root().join(name).exists(), "{name} does not exist");
         }
     }
+}
+
+#[test]
+fn the_recipes_for_boards_are_valid() {
+    let catalogue = Catalogue::load("").unwrap();
+    let types: Vec<&str> = catalogue.all().iter().map(|action| action.kind.as_str()).collect();
+    let text = include_str!("../docs/boards.md");
+    let recipes = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let boards: Vec<usize> =
+        recipes.map(|recipe| Boards::parse(recipe, &types).unwrap().all().len()).collect();
+    assert_eq!(boards, [2, 2, 2], "global and one board each");
 }

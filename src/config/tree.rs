@@ -80,7 +80,7 @@ sections! {
     /// All settings.
     Config {
         server: Server, redis: Redis, postgres: Postgres, embedded: Embedded, auth: Auth, tokens: Tokens, limits: Limits,
-        live: Live, outbox: Outbox, abuse: Abuse, actions: Actions, callbacks: Callbacks, log: Log, traces: Traces,
+        live: Live, outbox: Outbox, abuse: Abuse, actions: Actions, boards: Boards, callbacks: Callbacks, log: Log, traces: Traces,
     }
     /// HTTP listeners.
     Server {
@@ -124,6 +124,8 @@ sections! {
     Abuse { retention_days: u32 }
     /// The catalogue of actions.
     Actions { file: String }
+    /// The boards.
+    Boards { file: String }
     /// Callbacks of ad networks.
     Callbacks { admob_keys_url: String }
     /// Logs.

@@ -9,6 +9,7 @@ mod admin;
 mod asyncapi;
 mod auth;
 mod board;
+mod boards;
 pub(crate) mod body;
 mod cors;
 mod edge;
@@ -84,6 +85,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/action-tokens", post(action_tokens::issue))
         .route("/api/v1/scores", post(action_tokens::redeem))
         .route("/api/v1/scores/leaderboard", get(board::leaderboard))
+        .route("/api/v1/boards", get(boards::list))
+        .route("/api/v1/boards/{board}", get(boards::one))
         .route("/api/v1/callbacks/admob", get(actions::admob))
         .route("/api/v1/ws", get(realtime::open))
         .route("/api/v1/leaderboard/stream", get(realtime::stream))

@@ -36,6 +36,9 @@ async fn each_problem_is_one_line() {
     );
     let bad_catalogue =
         file("bad.toml", "[[action]]\ntype = 1\nnumber = 1\nproof = { kind = \"unknown\" }\n");
+    let boards = file("boards.toml", "[[board]]\nid = \"weekly\"\nperiod = \"weeks\"\n");
+    let bad_boards =
+        file("other.toml", "[[board]]\nid = \"global\"\nactions = [\"watch_add\"]\n[[board]]\ntop = 2\n");
     let store = ("REDIS_URL", "redis://127.0.0.1:1");
     let database = ("DATABASE_URL", "postgres://127.0.0.1:1/x");
     let cases: Vec<Case<'_>> = vec![
@@ -73,6 +76,20 @@ async fn each_problem_is_one_line() {
                 "line 4: action 1: proof.kind",
             ],
         ),
+        (
+            vec![store, database, ("LAUREL_BOARDS__FILE", &boards)],
+            vec!["boards.toml line 3: board weekly: period must be one of"],
+        ),
+        (
+            vec![store, database, ("LAUREL_BOARDS__FILE", &bad_boards)],
+            vec![
+                "line 2: board global: id must not be global",
+                "line 3: board global: actions: the catalogue has no action watch_add; did you mean watch_ad?",
+                "line 4: board 2: id is missing",
+                "line 5: board 2: top must be between 3 and 100",
+            ],
+        ),
+        (vec![store, database, ("LAUREL_BOARDS__FILE", "/nowhere.toml")], vec!["cannot read /nowhere.toml"]),
     ];
     for (settings, expected) in cases {
         let mut command = serve(&settings);

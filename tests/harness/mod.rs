@@ -136,7 +136,16 @@ impl TestStores {
 
     /// Writes a catalogue of actions into the folder. Returns the path, for the setting `actions.file`.
     pub fn write_catalogue(&self, text: &str) -> String {
-        let path = self.folder.path().join("actions.toml");
+        self.write_file("actions.toml", text)
+    }
+
+    /// Writes definitions of boards into the folder. Returns the path, for the setting `boards.file`.
+    pub fn write_boards(&self, text: &str) -> String {
+        self.write_file("boards.toml", text)
+    }
+
+    fn write_file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
         std::fs::write(&path, text).unwrap();
         path.into_os_string().into_string().unwrap()
     }

@@ -10,6 +10,7 @@ mod asyncapi;
 mod auth;
 mod bad_input;
 mod board;
+mod boards;
 mod callbacks;
 mod catalogue_rules;
 mod client_address;

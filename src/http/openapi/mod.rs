@@ -5,6 +5,7 @@ mod admin;
 mod analytics;
 mod auth;
 mod board;
+mod boards;
 mod game;
 mod operation;
 mod operations;
@@ -40,10 +41,11 @@ pub async fn serve() -> Response {
 pub fn document() -> Value {
     let mut analytics = analytics::operations();
     analytics.extend(users::operations());
-    let groups: [(&str, &str, Vec<Operation>); 8] = [
+    let groups: [(&str, &str, Vec<Operation>); 9] = [
         ("auth", "Registration and login", auth::operations()),
         ("game", "Game API: a session with a chain of tokens, one per award", game::operations()),
         ("board", "Top 10 and a user's rank", board::operations()),
+        ("boards", "Boards and their periods", boards::operations()),
         (
             "actions",
             "Actions API (init, prove, finalize) and verified tokens (prove first, redeem later)",
@@ -118,7 +120,7 @@ fn headers() -> Value {
         "RateLimitRemaining": header(false, "Attempts left in the window", count()),
         "RateLimitReset": header(false, "Seconds until the window resets", seconds(1)),
         "IdempotentReplayed": header(false, "The response was replayed for a repeated `Idempotency-Key`", schema::one_of(&["true"])),
-        "ETag": header(true, "Tag of this version of the board", schema::text("A strong tag")),
+        "ETag": header(true, "Tag of this version of the response", schema::text("A strong tag")),
         "Age": header(false, "While Redis is unavailable: seconds since the board was known to be current", count()),
         "CacheControl": header(true, "How long the response may be cached", schema::text("As in RFC 9111")),
         "WebSocketVersion": header(false, "The supported WebSocket version, if the request is not a valid handshake", schema::one_of(&["13"])),

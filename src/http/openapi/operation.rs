@@ -82,6 +82,12 @@ impl Operation {
         self.refused(&[Code::Unauthorized, Code::InvalidToken])
     }
 
+    /// Accepts a login, and requests without one.
+    pub fn optional_login(mut self) -> Self {
+        self.about.insert("security".to_owned(), json!([{ "bearer": [] }, {}]));
+        self
+    }
+
     /// Accepts a login in a header or the query.
     pub fn realtime_login(mut self, is_required: bool) -> Self {
         let mut schemes = vec![json!({ "bearer": [] }), json!({ "accessToken": [] })];

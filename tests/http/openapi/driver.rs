@@ -276,7 +276,7 @@ pub fn close(schema: &mut Value) {
 async fn send(node: &TestNode, operation: &Operation, request: Request) -> TestResponse {
     let path =
         operation.path.replace("{userId}", &request.path_value).replace("{suspect}", &request.path_value);
-    let path = path.replace("{letterId}", &request.path_value);
+    let path = path.replace("{letterId}", &request.path_value).replace("{board}", &request.path_value);
     let url = format!("{}{path}{}", node.base, request.query);
     let mut builder = reqwest::Client::new().request(operation.method.clone(), url);
     for (name, value) in request.headers {

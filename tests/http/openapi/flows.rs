@@ -97,6 +97,12 @@ pub async fn board(driver: &mut Driver, node: &TestNode) {
         let tag = driver.call(node, id, Request::default(), 200).await.header("etag").to_owned();
         driver.call(node, id, Request::default().header("if-none-match", &tag), 304).await;
     }
+    for (id, path_value) in [("listBoards", ""), ("getBoard", "weekly"), ("getBoard", "global")] {
+        let request = || by(&ada).path_value(path_value);
+        let tag = driver.call(node, id, request(), 200).await.header("etag").to_owned();
+        driver.call(node, id, request().header("if-none-match", &tag), 304).await;
+    }
+    driver.call(node, "getBoard", Request::default().path_value("nothing"), 404).await;
     let refused = driver.call(node, "getUserScore", by(&ada).path_value("watcher"), 400).await;
     assert_eq!(refused.fields(), ["userId"]);
     let number = ada.identity.number.to_string();

@@ -87,7 +87,11 @@ async fn the_document_lists_exactly_the_routes() {
             let response = node
                 .send(
                     method.clone(),
-                    &path.replace("{userId}", "1").replace("{suspect}", "1").replace("{letterId}", "1"),
+                    &path
+                        .replace("{userId}", "1")
+                        .replace("{suspect}", "1")
+                        .replace("{letterId}", "1")
+                        .replace("{board}", "1"),
                     &[],
                     Vec::new(),
                 )
