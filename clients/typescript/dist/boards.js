@@ -37,6 +37,12 @@ export class Boards {
     constructor(rest) {
         this.rest = rest;
     }
+    async list(signal) {
+        return (await this.rest.bare('GET', '/api/v1/boards', { signal })).boards;
+    }
+    one(id, signal) {
+        return this.rest.bare('GET', `/api/v1/boards/${encodeURIComponent(id)}`, { signal });
+    }
     leaderboard(signal) {
         return this.#leaderboard.get(this.rest, { signal });
     }

@@ -2,7 +2,7 @@ import { type AwardOptions, type CallOptions, type PlayOptions, type TokenReques
 import { Game } from './game.js';
 import { Live, type LiveOptions } from './live.js';
 import type { RetryOptions } from './retry.js';
-import type { Action, ActionToken, Award, Board, Proof, Standing, StartedAction, Top10, User } from './types.js';
+import type { Action, ActionToken, Award, Board, BoardDefinition, Proof, Standing, StartedAction, Top10, User } from './types.js';
 import type { WebSocketConstructor } from './websocket.js';
 /** Options of a client. */
 export interface LaurelOptions {
@@ -63,6 +63,10 @@ export declare class Laurel {
     startGame({ signal }?: CallOptions): Promise<Game>;
     /** The active session, for example after a reload. Null if there is none. */
     resumeGame({ signal }?: CallOptions): Promise<Game | null>;
+    /** The boards that the user may see, `global` first, with their current periods. */
+    boards({ signal }?: CallOptions): Promise<readonly BoardDefinition[]>;
+    /** One of them. `weekly@DE` is the board of one value of the tag that `weekly` is split by. */
+    board(id: string, { signal }?: CallOptions): Promise<BoardDefinition>;
     /** The top 10. Never older than a board that it returned before. */
     leaderboard({ signal }?: CallOptions): Promise<Board>;
     /** The top 10 of the game API, with user numbers. */

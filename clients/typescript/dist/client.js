@@ -98,6 +98,14 @@ export class Laurel {
             throw error;
         }
     }
+    /** The boards that the user may see, `global` first, with their current periods. */
+    boards({ signal } = {}) {
+        return this.#boards.list(signal);
+    }
+    /** One of them. `weekly@DE` is the board of one value of the tag that `weekly` is split by. */
+    board(id, { signal } = {}) {
+        return this.#boards.one(id, signal);
+    }
     /** The top 10. Never older than a board that it returned before. */
     leaderboard({ signal } = {}) {
         return this.#boards.leaderboard(signal);

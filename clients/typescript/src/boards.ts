@@ -1,7 +1,7 @@
 // Boards over HTTP: requested with an entity tag, cached, and never older than one that was returned before.
 
 import type { RequestOptions, Rest } from './rest.js';
-import type { Board, NumberedRow, Row, Top10 } from './types.js';
+import type { Board, BoardDefinition, NumberedRow, Row, Top10 } from './types.js';
 
 /** A board URL and its newest response. */
 class CachedBoard<T extends { readonly version: number }> {
@@ -40,6 +40,14 @@ export class Boards {
   });
 
   constructor(private readonly rest: Rest) {}
+
+  async list(signal?: AbortSignal): Promise<readonly BoardDefinition[]> {
+    return (await this.rest.bare<{ boards: BoardDefinition[] }>('GET', '/api/v1/boards', { signal })).boards;
+  }
+
+  one(id: string, signal?: AbortSignal): Promise<BoardDefinition> {
+    return this.rest.bare('GET', `/api/v1/boards/${encodeURIComponent(id)}`, { signal });
+  }
 
   leaderboard(signal?: AbortSignal): Promise<Board> {
     return this.#leaderboard.get(this.rest, { signal });

@@ -8,7 +8,7 @@ import { Live, type LiveOptions } from './live.js';
 import { Login } from './login.js';
 import { Rest } from './rest.js';
 import type { RetryOptions } from './retry.js';
-import type { Action, ActionToken, Award, Board, Proof, Standing, StartedAction, Top10, User } from './types.js';
+import type { Action, ActionToken, Award, Board, BoardDefinition, Proof, Standing, StartedAction, Top10, User } from './types.js';
 import type { WebSocketConstructor } from './websocket.js';
 
 /** Options of a client. */
@@ -133,6 +133,16 @@ export class Laurel {
       if (hasNone) return null;
       throw error;
     }
+  }
+
+  /** The boards that the user may see, `global` first, with their current periods. */
+  boards({ signal }: CallOptions = {}): Promise<readonly BoardDefinition[]> {
+    return this.#boards.list(signal);
+  }
+
+  /** One of them. `weekly@DE` is the board of one value of the tag that `weekly` is split by. */
+  board(id: string, { signal }: CallOptions = {}): Promise<BoardDefinition> {
+    return this.#boards.one(id, signal);
   }
 
   /** The top 10. Never older than a board that it returned before. */

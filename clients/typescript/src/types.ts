@@ -20,6 +20,33 @@ export interface Board {
   readonly stale: boolean;
 }
 
+/** One run of a board. */
+export interface BoardPeriod {
+  /** Such as `2026-11-28`, `2026-W48`, `2026-11`, `2026` or `p17`. `all` on a board without periods. */
+  readonly id: string;
+  /** Its first instant (RFC 3339). Null for `all`. */
+  readonly startsAt: string | null;
+  /** The instant after its last one. Null for `all`. */
+  readonly endsAt: string | null;
+  readonly state: 'open';
+}
+
+/** What a board ranks, and its current period. */
+export interface BoardDefinition {
+  readonly id: string;
+  readonly title: string;
+  readonly measure: 'points' | 'count' | 'value';
+  readonly aggregate: 'sum' | 'best' | 'latest';
+  /** `asc`: the lowest score is first. */
+  readonly order: 'desc' | 'asc';
+  /** Decimal places of a displayed score. Scores are integers. */
+  readonly decimals: number;
+  /** Entries that subscribers receive. */
+  readonly top: number;
+  /** Null before the first period and after the last one. */
+  readonly period: BoardPeriod | null;
+}
+
 /** A row of the game API's board, with the user's number. */
 export interface NumberedRow {
   readonly userId: number;

@@ -136,6 +136,16 @@ test('an older board does not replace a newer one, and the entity tag is sent', 
   assert.deepEqual(tags, [undefined, '"2000000000000000"', '"2000000000000000"', '"2000000000000000-stale"']);
 });
 
+test('boards are listed, and found by an address', async () => {
+  const weekly = { id: 'weekly@DE', title: 'This week', period: { id: '2026-W48', state: 'open' } };
+  const { laurel, requests } = scripted([{ body: { boards: [weekly] } }, { body: weekly }, refusal(404, 'BOARD_NOT_FOUND')]);
+  assert.deepEqual(await laurel.boards(), [weekly]);
+  assert.deepEqual(await laurel.board('weekly@DE'), weekly);
+  await assert.rejects(laurel.board('../x'), { code: 'BOARD_NOT_FOUND' });
+  const urls = requests.map(({ url }) => url);
+  assert.deepEqual(urls, ['http://x/api/v1/boards', 'http://x/api/v1/boards/weekly%40DE', 'http://x/api/v1/boards/..%2Fx']);
+});
+
 test('a request fails after the timeout, and with the reason of its signal', async () => {
   const fetch = (_, { signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
   const slow = new Laurel({ fetch, timeoutMs: 20, retry: { attempts: 1 } });
