@@ -139,7 +139,7 @@ async fn the_sweep_deletes_old_abuse_signals() {
         "FROM generate_series(0, 1500) n, LATERAL (SELECT now() - n * interval '1 hour' AS hour) hours";
     let insert = format!(
         "INSERT INTO abuse_signals (suspect, is_user, signal, hour, count) SELECT '10.0.0.1', FALSE, 'forged', hour, 1 {hours};
-         INSERT INTO suspect_addresses (address, user_id, sign, hour, count)
+         INSERT INTO suspect_addresses (address, user_id, signal, hour, count)
          SELECT '10.0.0.1', gen_random_uuid(), 'forged', hour, 1 {hours}"
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(insert)).execute(&app.database).await.unwrap();
