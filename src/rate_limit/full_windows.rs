@@ -1,24 +1,22 @@
 //! A cache of full windows: until such a window closes, its attempts are refused without a call to Redis.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use quick_cache::sync::Cache;
 
 use crate::error::RateWindow;
 use crate::store::AttemptWindow;
 
-/// Bounds memory. At this number, closed windows are removed; if none is closed, a new one is not cached and costs a script call each time.
+/// Bounds memory. Beyond it, rarely used windows are removed; the next attempt in such a window costs a script call.
 const MAX_WINDOWS: usize = 100_000;
 
-/// Pause between two sweeps for closed windows, since each visits all of them.
-const BETWEEN_SWEEPS: Duration = Duration::from_secs(1);
+/// The full windows, each with the time when it closes.
+pub struct FullWindows(Cache<AttemptWindow, (Instant, RateWindow)>);
 
-/// The full windows.
-#[derive(Default)]
-pub struct FullWindows {
-    full: Mutex<HashMap<AttemptWindow, (Instant, RateWindow)>>,
-    swept_at: Mutex<Option<Instant>>,
+impl Default for FullWindows {
+    fn default() -> Self {
+        Self(Cache::new(MAX_WINDOWS))
+    }
 }
 
 impl FullWindows {
@@ -27,11 +25,10 @@ impl FullWindows {
     /// # Errors
     /// It is full: its state, with the time that is left.
     pub fn check(&self, window: &AttemptWindow, now: Instant) -> Result<(), RateWindow> {
-        let mut full = self.full.lock();
-        let Some(&(closes, state)) = full.get(window) else { return Ok(()) };
+        let Some((closes, state)) = self.0.get(window) else { return Ok(()) };
         let left_ms = closes.saturating_duration_since(now).as_millis() as u64;
         if left_ms == 0 {
-            full.remove(window);
+            self.0.remove(window);
             return Ok(());
         }
         Err(RateWindow { reset_ms: left_ms, ..state })
@@ -39,15 +36,7 @@ impl FullWindows {
 
     /// Caches a full window until it closes.
     pub fn insert(&self, window: AttemptWindow, state: RateWindow, now: Instant) {
-        let mut full = self.full.lock();
-        let mut swept_at = self.swept_at.lock();
-        if full.len() >= MAX_WINDOWS && swept_at.is_none_or(|it| now >= it + BETWEEN_SWEEPS) {
-            full.retain(|_, (closes, _)| *closes > now);
-            *swept_at = Some(now);
-        }
-        if full.len() < MAX_WINDOWS {
-            full.insert(window, (now + Duration::from_millis(state.reset_ms), state));
-        }
+        self.0.insert(window, (now + Duration::from_millis(state.reset_ms), state));
     }
 }
 
@@ -68,6 +57,6 @@ mod tests {
         assert_eq!(check(2000), Err(RateWindow { reset_ms: 3000, ..window }));
         assert_eq!(windows.check(&user(2), start), Ok(()));
         assert_eq!(check(5000), Ok(()));
-        assert!(windows.full.lock().is_empty());
+        assert_eq!(windows.0.len(), 0);
     }
 }
