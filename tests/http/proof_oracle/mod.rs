@@ -130,8 +130,8 @@ async fn a_quiz_cannot_be_solved_with_one_token() {
     assert!(grown.keys().all(|it| !it.starts_with("laurel_proofs")), "{grown:?}");
     let token = issued.body["antiSpamToken"].as_str().unwrap();
     assert_eq!(node.finalize(&ada, token, json!({ "quizResult": right })).await.status, 200);
-    let holds = "laurel_proofs_total{kind=\"quiz\",result=\"holds\"}";
-    assert_eq!(growth(&before, counters(&node)).get(holds), Some(&1));
+    let valid = "laurel_proofs_total{kind=\"quiz\",result=\"valid\"}";
+    assert_eq!(growth(&before, counters(&node)).get(valid), Some(&1));
     // A replay is not counted again.
     let body = json!({ "antiSpamToken": node.issue_token(&ada, "demo_quiz").await, "proof": { "quizResult": "Atlantis" } });
     for _ in 0..3 {
@@ -140,8 +140,8 @@ async fn a_quiz_cannot_be_solved_with_one_token() {
             .await
             .assert_refused(422, "PROOF_INVALID");
     }
-    let fails = "laurel_proofs_total{kind=\"quiz\",result=\"fails\"}";
-    assert_eq!(growth(&before, counters(&node)).get(fails), Some(&1));
+    let invalid = "laurel_proofs_total{kind=\"quiz\",result=\"invalid\"}";
+    assert_eq!(growth(&before, counters(&node)).get(invalid), Some(&1));
 }
 
 /// The points are in the catalogue, but not for this proof.
