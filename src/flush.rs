@@ -13,7 +13,7 @@ use crate::metrics::Metrics;
 use crate::refusals::Refusals;
 
 const REFUSALS_INTERVAL: Duration = Duration::from_secs(5);
-const SUSPICIONS_INTERVAL: Duration = Duration::from_secs(1);
+const ABUSE_SIGNALS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Flushes refusals every 5 seconds.
 pub async fn flush_refusals_forever(refusals: &Refusals, database: &Database, metrics: &Metrics) {
@@ -52,7 +52,7 @@ async fn write_refusals(database: &Database, metrics: &Metrics, counts: &[(Code,
 /// Flushes abuse signals once a second.
 pub async fn flush_abuse_signals_forever(signals: &AbuseSignals, database: &Database, metrics: &Metrics) {
     loop {
-        tokio::time::sleep(SUSPICIONS_INTERVAL).await;
+        tokio::time::sleep(ABUSE_SIGNALS_INTERVAL).await;
         let observations = signals.take();
         if observations.is_empty() {
             continue;

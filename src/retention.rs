@@ -38,30 +38,28 @@ pub async fn sweep(database: &Database, retention_days: u32) -> Result<u64, Faul
         0,
     )
     .await?;
-    run_in_batches(
-        database,
-        "DELETE FROM suspect_addresses
-         WHERE ctid IN (SELECT ctid FROM suspect_addresses WHERE hour < now() - make_interval(days => $1)
-                        LIMIT $2 FOR UPDATE SKIP LOCKED)",
-        retention_days,
-    )
-    .await?;
-    run_in_batches(
-        database,
-        "DELETE FROM abuse_signals
-         WHERE ctid IN (SELECT ctid FROM abuse_signals WHERE hour < now() - make_interval(days => $1)
-                        LIMIT $2 FOR UPDATE SKIP LOCKED)",
-        retention_days,
-    )
-    .await?;
-    run_in_batches(
-        database,
-        "DELETE FROM used_proofs
-         WHERE digest IN (SELECT digest FROM used_proofs WHERE until_at < now() - make_interval(days => $1)
-                          LIMIT $2 FOR UPDATE SKIP LOCKED)",
-        PROOF_GRACE_DAYS,
-    )
-    .await?;
+    for (delete, days) in [
+        (
+            "DELETE FROM suspect_addresses
+             WHERE ctid IN (SELECT ctid FROM suspect_addresses WHERE hour < now() - make_interval(days => $1)
+                            LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            retention_days,
+        ),
+        (
+            "DELETE FROM abuse_signals
+             WHERE ctid IN (SELECT ctid FROM abuse_signals WHERE hour < now() - make_interval(days => $1)
+                            LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            retention_days,
+        ),
+        (
+            "DELETE FROM used_proofs
+             WHERE digest IN (SELECT digest FROM used_proofs WHERE until_at < now() - make_interval(days => $1)
+                              LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            PROOF_GRACE_DAYS,
+        ),
+    ] {
+        run_in_batches(database, delete, days).await?;
+    }
     Ok(closed)
 }
 
