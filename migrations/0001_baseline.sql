@@ -20,9 +20,7 @@ CREATE TABLE users (
     -- Event id of a void that the ledger does not have yet. It is also the id of its row in admin_audit.
     voids_id       UUID,
     -- Last change of a ban, a quarantine or a void. Nodes compare recent ones with Redis.
-    restricted_at  TIMESTAMPTZ,
-    -- Entries up to this clock value are no longer held. Entries may arrive in any order.
-    held_cleared   BIGINT NOT NULL DEFAULT 0
+    restricted_at  TIMESTAMPTZ
 -- Every award updates the score. Free space on each page lets Postgres write the new row version next to the old one, without
 -- touching the indexes.
 ) WITH (fillfactor = 90);
@@ -140,6 +138,8 @@ CREATE TABLE score_history (
     created_at        TIMESTAMPTZ NOT NULL,
     -- Points that count in the total but are not shown.
     held              BOOLEAN NOT NULL DEFAULT FALSE,
+    -- Event id of the void that removed the points. Such an entry counts on no board.
+    voided_by         UUID,
     -- Actor and reason of an admin's entry.
     note              JSONB,
     -- Number of the chain. There is one so far.
@@ -153,7 +153,7 @@ CREATE TABLE score_history (
 ) PARTITION BY RANGE (created_at);
 -- A user's history in order. The newest row tells when the current score was reached.
 CREATE INDEX score_history_user_hlc ON score_history (user_id, hlc_us);
-CREATE INDEX score_history_held ON score_history (user_id) WHERE held;
+CREATE INDEX score_history_held ON score_history (user_id) WHERE held OR voided_by IS NOT NULL;
 -- The walk along the chain. Not unique: verification has to find duplicates, and a unique index cannot span partitions.
 CREATE INDEX score_history_shard_seq ON score_history (shard, seq);
 -- Entries outside all months, should a clock go wrong.
@@ -167,6 +167,18 @@ BEGIN
                    'score_history_before_' || to_char(bound AT TIME ZONE 'UTC', 'YYYY_MM'), bound);
 END
 $$;
+
+-- Approvals and voids of held points, from the outbox: the first one at or after a held entry's clock decides about it, in whatever order
+-- they arrive (src/ledger/outbox/held_decisions.rs). Rows are never deleted.
+CREATE TABLE held_decisions (
+    -- The void's event id, or an id of the approval.
+    event_id UUID PRIMARY KEY,
+    user_id  UUID NOT NULL REFERENCES users (id),
+    -- Clock value of the decision.
+    hlc_us   BIGINT NOT NULL,
+    is_void  BOOLEAN NOT NULL
+);
+CREATE INDEX held_decisions_user ON held_decisions (user_id, hlc_us);
 
 -- The end of each chain. Every writer locks this row first.
 CREATE TABLE ledger_heads (

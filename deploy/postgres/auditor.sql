@@ -5,7 +5,7 @@
 CREATE ROLE laurel_auditor NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
 GRANT CONNECT ON DATABASE laurel TO laurel_auditor;
 GRANT USAGE ON SCHEMA public TO laurel_auditor;
-GRANT SELECT ON _sqlx_migrations, deployment, score_history, ledger_heads, ledger_checkpoints TO laurel_auditor;
+GRANT SELECT ON _sqlx_migrations, deployment, score_history, held_decisions, ledger_heads, ledger_checkpoints TO laurel_auditor;
 GRANT SELECT (id, number, username, score, banned_at, quarantined_at) ON users TO laurel_auditor;
 GRANT SELECT (id, user_id, token_hash) ON user_action TO laurel_auditor;
-GRANT SELECT (state, reason, user_id) ON dead_letters TO laurel_auditor;
+GRANT SELECT (state, reason, kind, user_id) ON dead_letters TO laurel_auditor;

@@ -93,6 +93,16 @@ async fn requests_with_an_idempotency_key_apply_once() {
     assert_eq!(node.app.store.totals(&[ada.identity.user]).await.unwrap()[0].own, Some(50));
     assert_eq!(audit_details(node, "adjust").await, [json!({ "points": -31, "refused": "out_of_range" })]);
     assert_ledger_matches(&stores).await;
+    let database = &node.app.database;
+    let rows: Vec<(i64, bool, bool)> = sqlx::query_as(
+        "SELECT points_earned, held, voided_by = (SELECT event_id FROM score_history WHERE action_type = 'void') IS TRUE
+         FROM score_history ORDER BY hlc_us",
+    )
+    .fetch_all(database)
+    .await
+    .unwrap();
+    let marks = [(10, false), (20, true), (-20, false), (20, false), (20, false)];
+    assert_eq!(rows, marks.map(|(points, voided)| (points, false, voided)), "only held points were voided");
 }
 
 /// A void returns when Redis has applied it, a little before the ledger has it. In between, Redis may lose its data.

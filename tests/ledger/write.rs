@@ -1,10 +1,13 @@
 //! From the outbox to Postgres.
 
+use laurel::ledger::{Origin, write_batch};
+use laurel::store::Entry;
 use serde_json::{Value, json};
+use sqlx::Executor;
 use uuid::Uuid;
 
-use super::{insert_user, ledger_score, write};
-use crate::harness::{TestStores, assert_ledger_matches};
+use super::{forged_entry, insert_user, ledger_score, write};
+use crate::harness::{TestStores, assert_ledger_matches, ledger_mismatches};
 use crate::scripts::{award, user};
 
 #[tokio::test]
@@ -74,6 +77,66 @@ async fn an_entry_delivered_twice_counts_once() {
     assert_eq!(sums, (15, 15, 2));
     app.store.ack(&entries).await.unwrap();
     assert_ledger_matches(&stores).await;
+}
+
+/// Held points that are approved, others that are voided, and others that are still held. Each entry in turn is a dead letter, which is
+/// written last.
+#[tokio::test]
+async fn the_first_decision_after_held_points_decides_about_them() {
+    let stores = TestStores::with_shards(1).await;
+    let app = stores.build_app().await;
+    let mut writer = app.database.acquire().await.unwrap();
+    let start_us = app.store.now_us().await.unwrap();
+    let words: [&[(&str, &str)]; 5] = [
+        &[("held", "1")],
+        &[("kind", "approved"), ("token", "")],
+        &[("held", "1"), ("before", "10"), ("after", "20")],
+        &[
+            ("kind", "voided"),
+            ("action", "void"),
+            ("token", ""),
+            ("points", "-10"),
+            ("before", "20"),
+            ("proof", r#"{"actor":"root","reason":"cheats"}"#),
+        ],
+        &[("held", "1"), ("before", "10"), ("after", "20")],
+    ];
+    for late in 0..=words.len() {
+        let user = insert_user(&app).await;
+        let forge = |(hlc_us, words): (i64, &&[(&str, &str)])| {
+            Entry::parse(0, "1-0", forged_entry(user, hlc_us, words).as_bytes()).unwrap()
+        };
+        let entries: Vec<Entry> = (start_us + 10 * late as i64..).zip(&words).map(forge).collect();
+        let mut in_order = entries.clone();
+        let dead_letter: Vec<Entry> = in_order.splice(late..entries.len().min(late + 1), []).collect();
+        write(&app, &mut writer, &in_order).await;
+        write_batch(&mut writer, &app.receipts, 1, &dead_letter, Origin::DeadLetter).await.unwrap();
+        // An older copy of Redis delivers them again.
+        write(&app, &mut writer, &entries).await;
+        let void = entries[3].id;
+        for (index, held, voided_by) in
+            [(0, false, None), (2, false, Some(void)), (3, false, None), (4, true, None)]
+        {
+            let marks: (bool, Option<Uuid>) =
+                sqlx::query_as("SELECT held, voided_by FROM score_history WHERE event_id = $1")
+                    .bind(entries[index].id)
+                    .fetch_one(&app.database)
+                    .await
+                    .unwrap();
+            assert_eq!(marks, (held, voided_by), "entry {index}, the dead letter is {late}");
+        }
+    }
+    assert_eq!(ledger_mismatches(&app).await, []);
+
+    let details_after = async |change: &'static str| {
+        app.database.execute(change).await.unwrap();
+        ledger_mismatches(&app).await.into_iter().map(|found| found.detail).collect::<Vec<String>>()
+    };
+    let mark =
+        "UPDATE score_history SET voided_by = user_id WHERE hlc_us = (SELECT max(hlc_us) FROM score_history)";
+    assert_eq!(details_after(mark).await, ["marks entries of 10 points, but their user has no such void"]);
+    let unmark = "UPDATE score_history SET voided_by = NULL";
+    assert_eq!(details_after(unmark).await, ["removed 10 points, but the entries that it marks have 0"; 6]);
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ pub const GENESIS_HASH: Hash = [0; 32];
 /// The only chain. Its number is in every row, in case there are several one day.
 pub const SHARD: i16 = 0;
 
-/// The hashed part of an entry: its whole row but `held`, which an admin's decision changes later.
+/// The hashed part of an entry: its whole row but `held` and `voided_by`, which an admin's decision changes later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link<'a> {
     /// The award's event id.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::ledger::chain::{Hash, Head, Link, SHARD};
 use crate::ledger::outbox::batch_users::BatchUsers;
+use crate::ledger::outbox::held_decisions::{self, Marks};
 use crate::ledger::outbox::write::{storable, unless_empty};
 use crate::ledger::pg_time::PgTime;
 use crate::store::{Entry, EntryKind};
@@ -69,11 +70,11 @@ pub async fn write(
         return Ok(());
     }
     rebase(transaction, users, &mut changes, late_until).await?;
-    // Compares the event's own clock, not one it was given here: `held_cleared` is such a clock too.
-    let is_held = |entry: &Entry| {
-        entry.held && entry.award.is_some_and(|(.., hlc_us)| hlc_us > users.held_cleared(entry.user))
-    };
-    let rows: Vec<_> = changes.iter().map(|change| (change.link(), is_held(change.entry))).collect();
+    let mut marks = held_decisions::marks(transaction, changes.iter().map(|change| change.entry)).await?;
+    let rows: Vec<_> = changes
+        .iter()
+        .map(|change| (change.link(), marks.remove(&change.entry.id).unwrap_or_default()))
+        .collect();
     append(transaction, head, &rows).await?;
     update_totals(transaction, &rows).await
 }
@@ -175,7 +176,10 @@ async fn find_recorded(
 }
 
 /// Adds the new entries to the users' totals.
-async fn update_totals(transaction: &mut PgConnection, rows: &[(Link<'_>, bool)]) -> Result<(), sqlx::Error> {
+async fn update_totals(
+    transaction: &mut PgConnection,
+    rows: &[(Link<'_>, Marks)],
+) -> Result<(), sqlx::Error> {
     let mut sums: BTreeMap<Uuid, i64> = BTreeMap::new();
     for (link, _) in rows {
         let points = sums.entry(link.user).or_default();
@@ -193,20 +197,22 @@ async fn update_totals(transaction: &mut PgConnection, rows: &[(Link<'_>, bool)]
     .map(drop)
 }
 
-/// Appends entries to the chain, each with whether its points are held. The caller saves the head.
+/// Appends entries to the chain, each with its marks. The caller saves the head.
 pub async fn append(
     transaction: &mut PgConnection,
     head: &mut Head,
-    rows: &[(Link<'_>, bool)],
+    rows: &[(Link<'_>, Marks)],
 ) -> Result<(), sqlx::Error> {
     let positions: Vec<(i64, Hash)> = rows.iter().map(|(link, _)| head.append(link)).collect();
     sqlx::query(
         "INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before,
-                                    score_after, hlc_us, created_at, held, note, shard, seq, hash)
-         SELECT event_id, user_id, action_type, points, token_hash, before, after, hlc_us, created_at, held, note::jsonb, $14, seq, hash
+                                    score_after, hlc_us, created_at, held, voided_by, note, shard, seq, hash)
+         SELECT event_id, user_id, action_type, points, token_hash, before, after, hlc_us, created_at, held, voided_by, note::jsonb, $15,
+                seq, hash
          FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[],
-                     $9::timestamptz[], $10::boolean[], $11::text[], $12::bigint[], $13::bytea[])
-              AS it (event_id, user_id, action_type, points, token_hash, before, after, hlc_us, created_at, held, note, seq, hash)",
+                     $9::timestamptz[], $10::boolean[], $11::uuid[], $12::text[], $13::bigint[], $14::bytea[])
+              AS it (event_id, user_id, action_type, points, token_hash, before, after, hlc_us, created_at, held, voided_by, note, seq,
+                     hash)",
     )
     .bind(rows.iter().map(|(it, _)| it.event_id).collect::<Vec<Uuid>>())
     .bind(rows.iter().map(|(it, _)| it.user).collect::<Vec<Uuid>>())
@@ -217,7 +223,8 @@ pub async fn append(
     .bind(rows.iter().map(|(it, _)| it.after).collect::<Vec<i64>>())
     .bind(rows.iter().map(|(it, _)| it.hlc_us).collect::<Vec<i64>>())
     .bind(rows.iter().map(|(link, _)| PgTime::from_us(link.created_us)).collect::<Vec<PgTime>>())
-    .bind(rows.iter().map(|(_, held)| *held).collect::<Vec<bool>>())
+    .bind(rows.iter().map(|(_, marks)| marks.held).collect::<Vec<bool>>())
+    .bind(rows.iter().map(|(_, marks)| marks.voided_by).collect::<Vec<Option<Uuid>>>())
     .bind(rows.iter().map(|(link, _)| unless_empty(link.note)).collect::<Vec<Option<&str>>>())
     .bind(positions.iter().map(|(seq, _)| *seq).collect::<Vec<i64>>())
     .bind(positions.iter().map(|(_, hash)| hash.as_slice()).collect::<Vec<&[u8]>>())

@@ -7,27 +7,19 @@ use uuid::Uuid;
 
 use crate::store::Entry;
 
-#[derive(Clone, Copy)]
-struct UserRow {
-    held_cleared: i64,
-    score: i64,
-}
-
-/// The users of a batch, as Postgres has them before the batch.
-pub struct BatchUsers(HashMap<Uuid, UserRow>);
+/// The users of a batch and their totals, as Postgres has them before the batch.
+pub struct BatchUsers(HashMap<Uuid, i64>);
 
 impl BatchUsers {
     /// Reads all users of the batch in one query. If a user is missing, the error names the user; a foreign key error would only name the
     /// constraint.
     pub async fn read(transaction: &mut PgConnection, entries: &[Entry]) -> Result<Self, sqlx::Error> {
         let ids: BTreeSet<Uuid> = entries.iter().map(|it| it.user).collect();
-        let rows: Vec<(Uuid, i64, i64)> =
-            sqlx::query_as("SELECT id, held_cleared, score FROM users WHERE id = ANY($1)")
-                .bind(ids.iter().copied().collect::<Vec<Uuid>>())
-                .fetch_all(transaction)
-                .await?;
-        let users: HashMap<Uuid, UserRow> =
-            rows.into_iter().map(|(id, held_cleared, score)| (id, UserRow { held_cleared, score })).collect();
+        let rows: Vec<(Uuid, i64)> = sqlx::query_as("SELECT id, score FROM users WHERE id = ANY($1)")
+            .bind(ids.iter().copied().collect::<Vec<Uuid>>())
+            .fetch_all(transaction)
+            .await?;
+        let users: HashMap<Uuid, i64> = rows.into_iter().collect();
         match ids.iter().find(|id| !users.contains_key(id)) {
             Some(missing) => Err(sqlx::Error::Decode(format!("there is no user {missing}").into())),
             None => Ok(Self(users)),
@@ -48,13 +40,8 @@ impl BatchUsers {
         Ok(ids.difference(&found).copied().collect())
     }
 
-    /// Clock value up to which none of the user's points are held any more.
-    pub fn held_cleared(&self, user: Uuid) -> i64 {
-        self.0.get(&user).map_or(0, |it| it.held_cleared)
-    }
-
     /// The user's total in the ledger.
     pub fn score(&self, user: Uuid) -> i64 {
-        self.0.get(&user).map_or(0, |it| it.score)
+        self.0.get(&user).copied().unwrap_or(0)
     }
 }

@@ -8,4 +8,5 @@ pub mod commit;
 pub mod consume;
 pub mod dead_letters;
 mod game_sessions;
+pub mod held_decisions;
 pub mod write;

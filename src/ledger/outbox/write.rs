@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::ledger::chain::Head;
 use crate::ledger::chain::checkpoint::{self, Checkpoint};
 use crate::ledger::outbox::batch_users::BatchUsers;
-use crate::ledger::outbox::{awards, game_sessions};
+use crate::ledger::outbox::{awards, game_sessions, held_decisions};
 use crate::ledger::pg_time::PgTime;
 use crate::ledger::restore::{shard_heads, used_proofs};
 use crate::receipt::ReceiptKeys;
@@ -54,7 +54,7 @@ pub async fn write_batch(
         head.save(&mut transaction).await?;
     }
     used_proofs::write(&mut transaction, entries).await?;
-    clear_held(&mut transaction, entries).await?;
+    held_decisions::write(&mut transaction, entries).await?;
     let checkpoint = checkpoint::write_if_due(&mut transaction, keys, &head).await?;
     transaction.commit().await?;
     checkpoint.iter().for_each(Checkpoint::log);
@@ -131,28 +131,6 @@ fn proven_hash(entry: &Entry) -> Option<&str> {
 /// None for an empty field.
 pub(super) fn unless_empty(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
-}
-
-/// Clears the held mark up to the entry's clock value, in whatever order entries arrive. If the entry is the user's pending void, it also
-/// ends the quarantine: only now does the void survive a loss of Redis, so nothing else may clear these two columns.
-async fn clear_held(
-    transaction: &mut Transaction<'_, Postgres>,
-    entries: &[Entry],
-) -> Result<(), sqlx::Error> {
-    for (id, user, hlc_us) in entries.iter().filter_map(|entry| Some((entry.id, entry.user, entry.clears?))) {
-        let cleared = sqlx::query(
-            "UPDATE users SET held_cleared = greatest(held_cleared, $2),
-                              quarantined_at = CASE WHEN voids_id = $3 THEN NULL ELSE quarantined_at END, voids_id = nullif(voids_id, $3)
-             WHERE id = $1",
-        );
-        cleared.bind(user).bind(hlc_us).bind(id).execute(&mut **transaction).await?;
-        sqlx::query("UPDATE score_history SET held = FALSE WHERE user_id = $1 AND held AND hlc_us <= $2")
-            .bind(user)
-            .bind(hlc_us)
-            .execute(&mut **transaction)
-            .await?;
-    }
-    Ok(())
 }
 
 /// JSON may contain U+0000, which Postgres' jsonb rejects. It is stored as the six characters `\\u0000`.

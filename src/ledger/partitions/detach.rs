@@ -10,6 +10,7 @@ use crate::ledger::Ledger;
 use crate::ledger::chain::checkpoint::{self, Checkpoint};
 use crate::ledger::chain::{Hash, Head, Link, SHARD};
 use crate::ledger::outbox::awards::{self, DUPLICATE_WINDOW_DAYS};
+use crate::ledger::outbox::held_decisions::Marks;
 use crate::ledger::partitions::month::Month;
 use crate::ledger::partitions::{self, Partition};
 use crate::ledger::rollup::add_pending_awards;
@@ -217,7 +218,7 @@ async fn append_carried(
             created_us,
             note: "",
         });
-        let rows: Vec<_> = links.map(|link| (link, false)).collect();
+        let rows: Vec<_> = links.map(|link| (link, Marks::default())).collect();
         awards::append(transaction, head, &rows).await?;
     }
 }

@@ -5,6 +5,7 @@ mod background;
 mod checkpoints;
 mod top_list;
 mod user_totals;
+mod void_marks;
 mod walk;
 
 pub use background::{check_forever, check_sample};
@@ -60,8 +61,8 @@ pub struct VerifyReport {
     pub mismatches: u64,
 }
 
-/// Compares every user's total in Redis (score and board), `users` and the ledger. Checks that each user's history is consistent, that the
-/// board has no unknown members, that the top list matches the ledger, and that no dead letters wait.
+/// Compares every user's total in Redis (score and board), `users` and the ledger. Checks that each user's history is consistent, that voids
+/// mark what they removed, that the board has no unknown members, that the top list matches the ledger, and that no dead letters wait.
 ///
 /// # Errors
 /// A store is unavailable.
@@ -86,6 +87,7 @@ pub async fn verify(ledger: &Ledger, report: &mut Report<'_>) -> Result<VerifyRe
         }
     }
     recheck(ledger, suspected).await?.into_iter().for_each(&mut report);
+    void_marks::check(&ledger.database, &mut report).await?;
     check_members(ledger, &mut report).await?;
     top_list::compare(ledger, top_list::Source::AllUsers).await?.into_iter().for_each(&mut report);
     dead_letters::open_mismatch(&ledger.database).await?.into_iter().for_each(&mut report);
@@ -93,8 +95,8 @@ pub async fn verify(ledger: &Ledger, report: &mut Report<'_>) -> Result<VerifyRe
     Ok(verified)
 }
 
-/// Checks the ledger without Redis: the chain of its entries, its head and checkpoints, and each user's history. `progress` receives the
-/// number of entries checked so far.
+/// Checks the ledger without Redis: the chain of its entries, its head and checkpoints, each user's history, and the marks of voids.
+/// `progress` receives the number of entries checked so far.
 ///
 /// # Errors
 /// Postgres is unavailable.
@@ -123,6 +125,7 @@ pub async fn verify_ledger(
             report(Mismatch::new(user.user, user.problems().join("; ")));
         }
     }
+    void_marks::check(database, &mut report).await?;
     verified.mismatches = mismatches;
     Ok(verified)
 }
