@@ -180,6 +180,19 @@ CREATE TABLE held_decisions (
 );
 CREATE INDEX held_decisions_user ON held_decisions (user_id, hlc_us);
 
+-- Decisions that change which of a user's awards count on boards. Each row is inserted in the transaction that makes its decision true.
+-- The boards' follower computes the user's entries again and deletes the row.
+CREATE TABLE board_corrections (
+    id         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id    UUID NOT NULL,
+    -- `ban`, `unban`, `quarantine`, `approve` or `void`.
+    action     VARCHAR(20) NOT NULL,
+    -- Actor and reason, as in admin_audit.
+    actor      VARCHAR(100) NOT NULL,
+    reason     TEXT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+
 -- The end of each chain. Every writer locks this row first.
 CREATE TABLE ledger_heads (
     shard  SMALLINT PRIMARY KEY,

@@ -11,6 +11,7 @@ use super::audit::{self, Operation};
 use crate::admin::Admin;
 use crate::db::{begin, sql_fault};
 use crate::error::{Refusal, Result};
+use crate::ledger::record_board_correction;
 
 /// How long a decision waits for the ledger to write an earlier void: 100 × 20 ms.
 const TRIES: u32 = 100;
@@ -43,6 +44,16 @@ impl Restriction {
     /// Whether it concerns the points that a void removes.
     fn is_about_held(self) -> bool {
         matches!(self, Self::Quarantine | Self::Approve)
+    }
+
+    /// Whether it changes anything for this user.
+    fn changes(self, user: &LockedUser) -> bool {
+        match self {
+            Self::Ban => !user.banned,
+            Self::Unban => user.banned,
+            Self::Quarantine => !user.quarantined,
+            Self::Approve => user.quarantined,
+        }
     }
 
     /// A new quarantine removes held marks that are left from an earlier one.
@@ -111,6 +122,17 @@ async fn decide(
             .execute(&mut *transaction)
             .await
             .map_err(|error| sql_fault(query_name, error))?;
+        if restriction.changes(&locked) {
+            record_board_correction(
+                &mut transaction,
+                user,
+                restriction.as_str(),
+                &decision.actor,
+                &decision.reason,
+            )
+            .await
+            .map_err(|error| sql_fault(query_name, error))?;
+        }
     } else {
         audit::find_by_key(&mut transaction, &operation).await?;
     }
@@ -124,6 +146,7 @@ async fn decide(
 
 /// State of a user whose row is locked.
 pub(super) struct LockedUser {
+    banned: bool,
     /// True if quarantined, also while a void waits for the ledger.
     pub quarantined: bool,
     /// The void's event id, until the ledger has it.
@@ -133,8 +156,13 @@ pub(super) struct LockedUser {
 /// Locks a user's row before anything else in a transaction. An audit row locks it too (foreign key), and a second, stronger lock later
 /// could deadlock with a transaction that waits in between.
 pub(super) async fn lock_user(connection: &mut PgConnection, user: Uuid) -> Result<LockedUser> {
-    let sql = "SELECT quarantined_at IS NOT NULL AS quarantined, voids_id FROM users WHERE id = $1 FOR NO KEY UPDATE";
+    let sql = "SELECT banned_at IS NOT NULL AS banned, quarantined_at IS NOT NULL AS quarantined, voids_id
+               FROM users WHERE id = $1 FOR NO KEY UPDATE";
     let row = sqlx::query(sql).bind(user).fetch_one(connection).await;
     let row = row.map_err(|error| sql_fault("lock_user", error))?;
-    Ok(LockedUser { quarantined: row.get("quarantined"), voids: row.get("voids_id") })
+    Ok(LockedUser {
+        banned: row.get("banned"),
+        quarantined: row.get("quarantined"),
+        voids: row.get("voids_id"),
+    })
 }

@@ -1,6 +1,7 @@
 //! Postgres as the ledger. The outbox becomes rows, each exactly once; Redis is compared with the ledger and loaded from it. Nothing here
 //! decides what an award is worth.
 
+mod board_corrections;
 mod chain;
 mod leader;
 mod migrate;
@@ -10,6 +11,7 @@ mod pg_time;
 mod restore;
 mod rollup;
 
+pub use board_corrections::record as record_board_correction;
 pub use chain::verify::{Mismatch, VerifyReport, check_forever, check_sample, verify, verify_ledger};
 pub use chain::{GENESIS_HASH, Hash, Link};
 pub use migrate::{Migrations, application_name, check_tables, contract, deployment, migrate};

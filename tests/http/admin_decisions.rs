@@ -103,6 +103,17 @@ async fn requests_with_an_idempotency_key_apply_once() {
     .unwrap();
     let marks = [(10, false), (20, true), (-20, false), (20, false), (20, false)];
     assert_eq!(rows, marks.map(|(points, voided)| (points, false, voided)), "only held points were voided");
+    // Boards follow what changed a user's state, and no repeat or refusal.
+    let corrections: Vec<String> = sqlx::query_scalar(
+        "SELECT action FROM board_corrections WHERE user_id = $1 AND actor = 'root' AND reason = 'because' ORDER BY id",
+    )
+    .bind(ada.identity.user)
+    .fetch_all(database)
+    .await
+    .unwrap();
+    let decisions = "ban unban ban unban ban quarantine approve quarantine approve quarantine unban void quarantine approve \
+                     quarantine approve";
+    assert_eq!(corrections.join(" "), decisions);
 }
 
 /// A void returns when Redis has applied it, a little before the ledger has it. In between, Redis may lose its data.

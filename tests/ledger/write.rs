@@ -126,7 +126,21 @@ async fn the_first_decision_after_held_points_decides_about_them() {
             assert_eq!(marks, (held, voided_by), "entry {index}, the dead letter is {late}");
         }
     }
+    let corrections = async || -> Vec<String> {
+        let sql = "SELECT action || ' ' || actor || ' ' || reason FROM board_corrections";
+        sqlx::query_scalar(sql).fetch_all(&app.database).await.unwrap()
+    };
+    assert_eq!(corrections().await, ["void root cheats"; 6], "one for each void");
     assert_eq!(ledger_mismatches(&app).await, []);
+
+    // The batch of a void is rolled back.
+    let user = insert_user(&app).await;
+    let forge = |changes: &[(&str, &str)]| {
+        Entry::parse(0, "1-0", forged_entry(user, start_us + 1000, changes).as_bytes()).unwrap()
+    };
+    let batch = [forge(words[3]), forge(&[("after", "9")])];
+    write_batch(&mut writer, &app.receipts, 1, &batch, Origin::Outbox).await.unwrap_err();
+    assert_eq!(corrections().await.len(), 6);
 
     let details_after = async |change: &'static str| {
         app.database.execute(change).await.unwrap();

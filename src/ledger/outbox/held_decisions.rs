@@ -3,9 +3,11 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::ledger::board_corrections;
 use crate::store::{Entry, EntryKind};
 
 /// The columns of a ledger entry that a decision changes.
@@ -76,6 +78,10 @@ pub async fn write(transaction: &mut PgConnection, entries: &[Entry]) -> Result<
             .bind(entry.id)
             .execute(&mut *transaction)
             .await?;
+            let note: Value = serde_json::from_str(&entry.proof).unwrap_or_default();
+            let text = |name: &str| note[name].as_str().unwrap_or_default();
+            let (actor, reason) = (text("actor"), text("reason"));
+            board_corrections::record(transaction, entry.user, "void", actor, reason).await?;
         }
     }
     Ok(())
