@@ -149,7 +149,10 @@ CREATE TABLE score_history (
     hash              BYTEA NOT NULL,
     -- Unique within a month. The writer checks the other months while it holds the lock on ledger_heads (src/ledger/outbox/awards.rs).
     PRIMARY KEY (event_id, created_at),
-    CHECK (score_after = score_before + points_earned)
+    CHECK (score_after = score_before + points_earned),
+    -- An award without a token hash would count on no board and in no rollup.
+    CONSTRAINT score_history_award_has_token
+        CHECK (action_token_hash <> '' OR action_type IN ('adjust', 'void', 'seed', 'carried'))
 ) PARTITION BY RANGE (created_at);
 -- A user's history in order. The newest row tells when the current score was reached.
 CREATE INDEX score_history_user_hlc ON score_history (user_id, hlc_us);

@@ -50,14 +50,14 @@ impl RandomLedger {
             let from_us = self.now_us - (1000 * HOUR_US);
             let jitter = self.random.random_range(0..HOUR_US * 3);
             let at_us = (from_us + (position * 1000.0) as i64 * HOUR_US + jitter).min(self.now_us);
-            let (hash, note, points) = match self.random.random_range(0..20) {
-                0 => ("", r#"'{"actor":"root","reason":"x"}'"#, -5),
-                1 => ("", "NULL", 100),
-                _ => ("f00d", "NULL", self.random.random_range(1..50)),
+            let (action, hash, note, points) = match self.random.random_range(0..20) {
+                0 => ("adjust", "", r#"'{"actor":"root","reason":"x"}'"#, -5),
+                1 => ("carried", "", "NULL", 100),
+                _ => ("watch_ad", "f00d", "NULL", self.random.random_range(1..50)),
             };
             let comma = if index == 0 { "" } else { "," };
             sql += &format!(
-                "{comma}('{}', '{}', 'watch_ad', {points}, '{hash}', 0, {points}, {}, to_timestamp({at_us} / 1000000.0), {note}, {}, '\\x00')",
+                "{comma}('{}', '{}', '{action}', {points}, '{hash}', 0, {points}, {}, to_timestamp({at_us} / 1000000.0), {note}, {}, '\\x00')",
                 Uuid::from_u128(self.random.random()),
                 self.users[user],
                 self.seq,
