@@ -46,7 +46,7 @@ if draws_question == '1' then
   drawn = redis.call('INCR', questions_key) - 1
   redis.call('PEXPIRE', questions_key, QUESTION_MEMORY_MS)
 end
-write_token(token_key, user, action, '-', '-', expires_ms)
+write_token(token_key, user, action, '-', '-', '-', expires_ms)
 write_outbox(outbox_key, {
   kind = 'issued', id = token_id, user = user, action = action, points = points, expires = int(expires_ms),
 })

@@ -32,6 +32,7 @@
 --            proof            proof as JSON, or empty
 --            verdict          1: verified, 0: failed, `?`: not judged yet, see lib/judging
 --            proof_span       when the proof is valid, by the age of the anti-spam token, see lib/proof
+--            result           what the award is worth on boards, see lib/proof
 --            request_digest   digest of the request; empty: no idempotency key
 --            answer_ttl_ms    how long the answer is stored
 --            proven_token     the proven token, which is stored in the answer only; empty: no idempotency key
@@ -173,7 +174,7 @@ local once = note_once(until_ms, ONCE_KEYS_FROM)
 if tonumber(interval_ms) > 0 then
   redis.call('SET', interval_key, '1', 'PX', interval_ms)
 end
-write_token(token_key, user, action, session_id, points, expires_ms)
+write_token(token_key, user, action, session_id, points, result ~= '' and complete_result(result, issued_ms) or '-', expires_ms)
 redis.call('SET', spent_key, '0', 'PXAT', int(expires_ms + HOUR_MS))
 write_outbox(outbox_key, {
   kind = 'issued', id = attempt_id, user = user, action = action, points = points, expires = expires_at_ms,

@@ -33,6 +33,7 @@
 --            proof                proof as JSON, or empty
 --            verdict              1: verified, 0: failed, `?`: not judged yet, see lib/judging
 --            proof_span           when the proof is valid, see lib/proof
+--            result               what the award is worth on boards, see lib/proof
 --            rate_limit           attempts allowed per minute (0: any number)
 --            limits               limits of the action, see lib/limits
 --            points_per_hour      points allowed per hour (0: any number)
@@ -139,6 +140,7 @@ local function find_token()
     end
   end
   points, most_points = token.points, tonumber(token.points)
+  result = token.result ~= '-' and token.result or ''
   return OK, token, session, now_ms + redis.call('PTTL', token_key)
 end
 
@@ -240,7 +242,7 @@ end
 local actions = session and redis.call('HINCRBY', session_key, 'actions', 1)
 local next_expires_ms = '0'
 if flow == 'game' then
-  write_token(next_key, user, '-', session.id, '-', session.expires)
+  write_token(next_key, user, '-', session.id, '-', '-', session.expires)
   redis.call('HSET', session_key, 'token', next_token)
   next_expires_ms = int(session.expires)
 end
@@ -250,7 +252,8 @@ redis.call('HSET', shard_state_key, 'hlc_us', hlc_us)
 write_outbox(outbox_key, {
   kind = 'awarded', id = attempt_id, user = user, action = action, points = points, before = before or '0', after = score,
   hlc_us = hlc_us, issued = token.issued, expires = expires_text, token = token_hash, session = session and session.id,
-  next = next_hash, actions = actions and int(actions), held = held and '1', once = once, trace = trace, proof = proof,
+  next = next_hash, actions = actions and int(actions), held = held and '1', once = once, trace = trace,
+  result = complete_result(result, token.issued), proof = proof,
 })
 
 local board = redis.call('HMGET', board_state_key, 'version', 'floor')

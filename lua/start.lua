@@ -40,7 +40,7 @@ redis.call('DEL', session_key)
 redis.call('HSET', session_key, 'id', session_id, 'token', first_token, 'started', now_text, 'expires', int(expires_ms),
   'actions', '0')
 redis.call('PEXPIREAT', session_key, int(expires_ms + SESSION_MEMORY_MS))
-write_token(token_key, user, '-', session_id, '-', expires_ms)
+write_token(token_key, user, '-', session_id, '-', '-', expires_ms)
 write_outbox(outbox_key, {
   kind = 'started', id = event_id, user = user, session = session_id, next = token_hash, actions = '0',
   expires = int(expires_ms),

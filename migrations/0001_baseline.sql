@@ -140,7 +140,8 @@ CREATE TABLE score_history (
     held              BOOLEAN NOT NULL DEFAULT FALSE,
     -- Event id of the void that removed the points. Such an entry counts on no board.
     voided_by         UUID,
-    -- Actor and reason of an admin's entry.
+    -- Of an award: what its proof established for boards, `{"value": n, "subscore": n, "tags": {"name": "value"}}` with the keys that exist.
+    -- Of an admin's entry: actor and reason.
     note              JSONB,
     -- Number of the chain. There is one so far.
     shard             SMALLINT NOT NULL DEFAULT 0,

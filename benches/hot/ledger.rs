@@ -47,7 +47,7 @@ fn read_entries(bencher: Bencher<'_, '_>) {
 fn entry(place: usize) -> String {
     let (id, user) = (user(place as u128).to_string(), user(place as u128 + 1).to_string());
     let ms = "1790000000000 1790000000000 1790000030000";
-    let text = format!("1 awarded {id} {user} watch_ad 10 1230 1240 1790000000000000 {ms} {HASH}    0   ");
+    let text = format!("1 awarded {id} {user} watch_ad 10 1230 1240 1790000000000000 {ms} {HASH}    0    ");
     let id = format!("1790000000000-{place}");
     format!("*2\r\n${}\r\n{id}\r\n{}", id.len(), bulk_strings(&["entry", &text]))
 }

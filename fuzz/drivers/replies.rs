@@ -36,7 +36,7 @@ fn check_entry(address: &Arc<str>, texts: &str) {
     let proof = words.next().unwrap_or_default();
     let (id, user) = (Uuid::from_u128(1), Uuid::from_u128(2));
     let written =
-        format!("1 awarded {id} {user} {action} 10 5 15 99 1000 900 2000 hash {session} next 3 1   {proof}");
+        format!("1 awarded {id} {user} {action} 10 5 15 99 1000 900 2000 hash {session} next 3 1    {proof}");
     let item = Value::Array(vec![
         bulk_string("1-0"),
         Value::Array(vec![bulk_string("entry"), bulk_string(&written)]),

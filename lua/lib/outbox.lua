@@ -14,6 +14,7 @@
 --   held      1 if the user is quarantined, so that the points are not shown
 --   once      when the attestations of the proof expire (ms), and their keys, separated by commas
 --   trace     traceparent to continue, if the request is traced
+--   result    what an award is worth on boards: JSON `{"value":n,"subscore":n,"tags":{"name":"value"}}` with the keys that exist
 --   proof     JSON, which may have spaces: so it comes last
 
 local function write_outbox(outbox_key, entry)

@@ -31,6 +31,11 @@ local function proof_stands(issued_ms, min_age_ms, max_age_ms, from_ms, until_ms
   return true
 end
 
+-- The result of an award (see lib/outbox), with the age of its token where the node wrote `?`: the proof measures the time.
+local function complete_result(result, issued_ms)
+  return result ~= '' and result:gsub('%?', int(now_ms - tonumber(issued_ms))) or result
+end
+
 -- Marks what may be used once as used. Returns what the ledger stores of it, so that an emptied Redis does not forget: when it expires (ms),
 -- and the keys.
 local function note_once(until_ms, first)

@@ -139,6 +139,12 @@ pub struct Definition {
     pub visibility: Visibility,
 }
 
+/// True for a tag's name: 1 to 40 characters of `a-z`, `0-9` or `_`.
+pub fn is_tag_name(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    (1..=40).contains(&text.len()) && text.bytes().all(is_allowed)
+}
+
 /// True for a tag's value: 1 to 40 letters, digits, `_`, `.` or `-`. Values are parts of paths and keys.
 pub fn is_tag_value(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);

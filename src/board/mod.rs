@@ -9,7 +9,8 @@ mod span;
 
 pub use boards::{BoardProblems, Boards};
 pub use definition::{
-    ActionFilter, Aggregate, Definition, Measure, Order, Ranking, Viewer, Visibility, is_tag_value,
+    ActionFilter, Aggregate, Definition, Measure, Order, Ranking, Viewer, Visibility, is_tag_name,
+    is_tag_value,
 };
 pub use period::{Period, Recurrence, Reset, Schedule, Unit};
 pub use span::Span;

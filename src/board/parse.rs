@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Span;
 use super::boards::GLOBAL;
-use super::definition::{ActionFilter, Aggregate, Definition, Measure, is_tag_value};
+use super::definition::{ActionFilter, Aggregate, Definition, Measure, is_tag_name, is_tag_value};
 use super::schedule::read_schedule;
 use crate::config::did_you_mean;
 use crate::config::fields::{self, Fields};
@@ -92,11 +92,6 @@ fn parse_tag_name(text: &str) -> Result<String, String> {
     is_tag_name(text)
         .then(|| text.to_owned())
         .ok_or_else(|| "must be a tag's name: 1 to 40 characters of a-z, 0-9 or _".to_owned())
-}
-
-fn is_tag_name(text: &str) -> bool {
-    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    (1..=40).contains(&text.len()) && text.bytes().all(is_allowed)
 }
 
 /// Reads `actions`: `"*"`, or a list of types of the catalogue.

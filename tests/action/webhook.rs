@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use laurel::action::proof::AwardResult;
 use laurel::action::proof::webhook::{self, Webhook, WebhookConfig, WebhookRequest, WebhookResponse};
 use laurel::error::Refusal;
 use laurel::metrics::Metrics;
@@ -61,7 +62,7 @@ async fn respond(
     body: Bytes,
 ) -> Response {
     let earlier = backend.requests.fetch_add(1, Ordering::SeqCst);
-    let valid = || r#"{"valid":true,"difficulty":"hard","note":"of no concern"}"#.to_owned();
+    let valid = || r#"{"valid":true,"difficulty":"hard","note":"of no concern","value":61250}"#.to_owned();
     match behavior.as_str() {
         "valid" if is_signed(&headers, &body) => valid().into_response(),
         "valid" => r#"{"valid":false}"#.into_response(),
@@ -73,6 +74,11 @@ async fn respond(
             json!({ "valid": message["data"]["proof"]["loot"] == 7, "difficulty": "hard" })
                 .to_string()
                 .into_response()
+        }
+        // The response is in the proof.
+        "puppet" => {
+            let message: Value = serde_json::from_slice(&body).unwrap();
+            message["data"]["proof"]["response"].to_string().into_response()
         }
         "third-time" if earlier > 1 => valid().into_response(),
         "held" => {
@@ -157,10 +163,12 @@ fn calls(metrics: &Metrics, result: &str) -> u64 {
 async fn a_signed_request_gets_its_response() {
     let (backend, metrics) = (Backend::start().await, Metrics::default());
     let hook = Webhook::new(&config(&format!("{}/valid", backend.base))).unwrap();
-    let hard = WebhookResponse { valid: true, difficulty: Some("hard".into()) };
+    let award = AwardResult { value: Some(61_250), ..AwardResult::default() };
+    let hard = WebhookResponse { valid: true, difficulty: Some("hard".into()), award };
     assert_eq!(call(&hook, &metrics).await.unwrap(), hard);
     let hook = Webhook::new(&config(&format!("{}/echo", backend.base))).unwrap();
-    assert_eq!(call(&hook, &metrics).await.unwrap(), WebhookResponse { valid: true, difficulty: None });
+    let plain = WebhookResponse { valid: true, difficulty: None, award: AwardResult::default() };
+    assert_eq!(call(&hook, &metrics).await.unwrap(), plain);
 
     let mut other_secret = config(&format!("{}/valid", backend.base));
     other_secret.secret = format!("whsec_{}", STANDARD.encode([7; 24])).into();

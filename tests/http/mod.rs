@@ -32,4 +32,5 @@ pub mod query_parameters;
 mod receipts;
 mod suspects;
 mod user_references;
+mod values;
 mod webhook;

@@ -29,9 +29,9 @@ use crate::harness::{Player, RedisClient, TestNode, eventually};
 use crate::scripts::number;
 
 /// The words of an outbox entry, in the order in which `src/store/outbox/entry.rs` declares them.
-const WORDS: [&str; 19] = [
+const WORDS: [&str; 20] = [
     "kind", "id", "user", "action", "points", "before", "after", "hlc_us", "at", "issued", "expires",
-    "token", "session", "next", "actions", "held", "once", "trace", "proof",
+    "token", "session", "next", "actions", "held", "once", "trace", "result", "proof",
 ];
 
 /// An outbox entry that awards a user's first 10 points, forged with write access to Redis. `changes` replaces words.

@@ -17,7 +17,7 @@ async fn a_token_is_bound_to_user_and_action_and_expires_on_time() {
     assert_eq!(rate, None);
     assert_eq!(
         redis_client.query::<String>(&format!("GET token:{id}")).await,
-        format!("{} watch_ad - {issued_at_ms} -", user(1))
+        format!("{} watch_ad - {issued_at_ms} - -", user(1))
     );
     assert_eq!(redis_client.query::<i64>(&format!("PEXPIRETIME token:{id}")).await, issued_at_ms + 30_000);
     assert_eq!(redis_client.query::<u64>("XLEN outbox").await, 1);

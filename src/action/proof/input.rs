@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::signed::Attestation;
-use super::{Check, Proof, hashcash, quiz, shortened, signed};
+use super::{AwardResult, Check, Proof, hashcash, quiz, shortened, signed};
 use crate::crypto::sha256_hex;
 use crate::error::{FieldError, Refusal};
 use crate::metrics::Metrics;
@@ -118,12 +118,21 @@ pub struct ProofResult {
     pub once: Vec<String>,
     /// The difficulty, if the proof names one.
     pub difficulty: Option<String>,
+    /// What the award is worth on boards, points aside.
+    pub award: AwardResult,
 }
 
 impl Default for ProofResult {
     /// The result of a proof without checks.
     fn default() -> Self {
-        Self { is_valid: true, age_ms: (0, 0), valid_ms: (0, 0), once: Vec::new(), difficulty: None }
+        Self {
+            is_valid: true,
+            age_ms: (0, 0),
+            valid_ms: (0, 0),
+            once: Vec::new(),
+            difficulty: None,
+            award: AwardResult::default(),
+        }
     }
 }
 
@@ -134,5 +143,6 @@ impl ProofResult {
         let parts = [b"signed\n", attestation.key.as_bytes(), b"\n", attestation.jti.as_bytes()];
         self.once.push(sha256_hex(&parts));
         self.difficulty = attestation.difficulty.or(self.difficulty.take());
+        self.award.replace(attestation.award);
     }
 }

@@ -2,6 +2,7 @@
 //! of a check; the signed token carries what verifying needs, so that no lookup is necessary.
 
 pub mod admob;
+mod award_result;
 mod hashcash;
 mod input;
 mod parse;
@@ -15,6 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Refusal;
 use crate::keyring::KeyRing;
+pub use award_result::AwardResult;
 pub use hashcash::Hashcash;
 pub use input::{Challenge, ChallengeContext, ProofInput, ProofResult};
 pub use parse::{Sources, read_proof};
@@ -214,7 +216,10 @@ impl Proof {
                 Check::Webhook(_) => {}
                 // A callback does not pass through here, so this proof came from the client.
                 Check::AdMob(_) => result.is_valid = false,
-                Check::Elapsed { min_ms, max_ms } => result.age_ms = (*min_ms, *max_ms),
+                Check::Elapsed { min_ms, max_ms } => {
+                    result.age_ms = (*min_ms, *max_ms);
+                    result.award.is_timed = true;
+                }
                 Check::Quiz(bank) => {
                     let question = quiz::find(bank, input.challenge);
                     result.is_valid &= question.is_some_and(|question| question.is_answered_by(text(check)));
@@ -249,6 +254,7 @@ impl Proof {
                 let response = hook.call(request, input.metrics).await?;
                 result.is_valid = response.valid;
                 result.difficulty = response.difficulty.or(result.difficulty.take());
+                result.award.replace(response.award);
             }
         }
         Ok(())

@@ -1,13 +1,11 @@
 //! `signed`: an attestation, a compact JWS (RFC 7515) in which a game server or an ad network states that a player did an action. Redis
 //! checks by its own clock whether it is valid yet, has expired, or was used before.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::shortened;
+use super::{AwardResult, award_result, shortened};
 use crate::keyring::{Algorithm, Key, KeyRing, NumericDate};
 
 /// The algorithms that may sign attestations.
@@ -33,6 +31,8 @@ pub struct Attestation {
     pub expires_at_s: i64,
     /// The difficulty that selects `points_by_difficulty`: up to 50 of `a-z`, `0-9` and `_`.
     pub difficulty: Option<String>,
+    /// Its `value`, `subscore` and `tags`.
+    pub award: AwardResult,
     /// The name of the key ring that verified it. Ids are unique per ring, not per key: an attestation signed again with the ring's next
     /// key must not be paid again.
     pub key: String,
@@ -47,7 +47,7 @@ struct Claims {
     nbf: Option<NumericDate>,
     difficulty: Option<String>,
     #[serde(flatten)]
-    others: BTreeMap<String, IgnoredAny>,
+    others: Map<String, Value>,
 }
 
 /// Verifies an attestation for this user and action. With a nonce, its `jti` must be that nonce. `None` if it is malformed, forged, or for
@@ -66,18 +66,21 @@ pub fn read(ring: &KeyRing, jws: &str, user: Uuid, action: &str, nonce: Option<&
         && claims.jti.bytes().all(|byte| byte.is_ascii_graphic())
         && begins_at_s < expires_at_s
         && claims.difficulty.as_deref().is_none_or(is_difficulty);
-    about_this.then(|| Attestation {
+    let award = AwardResult::read(&claims.others).filter(|_| about_this)?;
+    Some(Attestation {
         jti: claims.jti,
         begins_at_s,
         expires_at_s,
         difficulty: claims.difficulty,
+        award,
         key: ring.name().to_owned(),
     })
 }
 
 /// Warns once per key about claims that are ignored, for example a game server's `points`.
-fn warn_of_ignored(ring: &KeyRing, key: &Key, others: &BTreeMap<String, IgnoredAny>) {
-    let names = others.keys().filter(|name| !REGISTERED.contains(&name.as_str()));
+fn warn_of_ignored(ring: &KeyRing, key: &Key, others: &Map<String, Value>) {
+    let is_read = |name: &&String| REGISTERED.iter().chain(&award_result::NAMES).any(|read| name == read);
+    let names = others.keys().filter(|name| !is_read(name));
     let names: Vec<_> = names.take(MAX_NAMED).map(|name| shortened(name)).collect();
     if !names.is_empty() && key.is_first_warning() {
         let claims = names.join(", ");
@@ -100,7 +103,7 @@ mod tests {
     use std::sync::LazyLock;
 
     use proptest::prelude::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::keyring::signer::{Signer, jwks};
@@ -141,6 +144,7 @@ mod tests {
             begins_at_s: 0,
             expires_at_s: 100,
             difficulty: Some("hard_2".into()),
+            award: AwardResult::default(),
             key: "ads".into(),
         };
         for signer in &SIGNERS.0 {
@@ -188,6 +192,12 @@ mod tests {
         for difficulty in ["", "Hard", "a-b", "ä", &"a".repeat(51)] {
             assert_eq!(with("difficulty", difficulty.into()), None, "{difficulty:?}");
         }
+        assert_eq!(with("value", json!(61_250)).unwrap().award.value, Some(61_250));
+        for (name, bad) in
+            [("value", json!(1.5)), ("subscore", json!(-1)), ("tags", json!({ "mode": "a b" }))]
+        {
+            assert_eq!(with(name, bad.clone()), None, "{name} {bad}");
+        }
         assert!(with("iat", json!(50)).is_some() && with("role", "admin".into()).is_some());
     }
 
@@ -205,7 +215,10 @@ mod tests {
                 (&signers[0], json!({ "points": 5000, "score": 9 })),
                 (&signers[0], json!({ "reward": 1 })),
                 (&signers[1], json!({ "points": 5000, "Difficulty": "easy" })),
-                (&signers[2], json!({ "iss": "game", "aud": ["laurel"], "iat": 50 })),
+                (
+                    &signers[2],
+                    json!({ "iss": "game", "aud": ["laurel"], "iat": 50, "value": 1, "subscore": 2, "tags": {} }),
+                ),
             ] {
                 let mut claims = claims();
                 claims.as_object_mut().unwrap().extend(others.as_object().unwrap().clone());
@@ -217,7 +230,7 @@ mod tests {
         });
         let log = std::fs::read_to_string(log).unwrap();
         assert_eq!(log.lines().count(), 2, "{log}");
-        assert!(log.contains("points, score") && log.contains("Difficulty, points"), "{log}");
+        assert!(log.contains("points, score") && log.contains("points, Difficulty"), "{log}");
         assert!(!log.contains("5000") && !log.contains("eyJ"), "{log}");
     }
 

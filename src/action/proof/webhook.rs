@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tokio::time::error::Elapsed;
 
+use super::AwardResult;
 use crate::config::Secret;
 use crate::error::Refusal;
 use crate::metrics::Metrics;
@@ -67,13 +69,22 @@ pub struct Webhook {
 }
 
 /// The backend's response.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookResponse {
     /// True if the proof is valid.
     pub valid: bool,
     /// The difficulty, which selects `points_by_difficulty`.
-    #[serde(default)]
     pub difficulty: Option<String>,
+    /// Its `value`, `subscore` and `tags`. If one of them is invalid, the proof is too.
+    pub award: AwardResult,
+}
+
+#[derive(Deserialize)]
+struct ResponseBody {
+    valid: bool,
+    difficulty: Option<String>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
 }
 
 /// Why there is no response.
@@ -187,6 +198,7 @@ impl Webhook {
 
     async fn send(&self, request: WebhookRequest<'_>) -> Result<WebhookResponse, WebhookError> {
         let (headers, body) = write(request, &self.key)?;
+        let action = request.action;
         let request = self.client.post(self.url.clone()).headers(headers).body(body);
         let mut response = request.send().await.map_err(error_text)?;
         let status = response.status();
@@ -205,14 +217,21 @@ impl Webhook {
             body.extend_from_slice(&chunk);
         }
         // The parser's message could quote the response, so it is not logged.
-        let response: WebhookResponse =
+        let ResponseBody { valid, difficulty, others } =
             serde_json::from_slice(&body).map_err(|_| "the response is malformed")?;
-        match &response.difficulty {
-            Some(difficulty) if difficulty.len() > MAX_DIFFICULTY_BYTES => {
-                Err("the difficulty is too long".into())
-            }
-            _ => Ok(response),
+        if difficulty.as_ref().is_some_and(|difficulty| difficulty.len() > MAX_DIFFICULTY_BYTES) {
+            return Err("the difficulty is too long".into());
         }
+        let award = AwardResult::read(&others);
+        if award.is_none() {
+            let host = self.url.host_str();
+            tracing::warn!(
+                action,
+                host,
+                "webhook sent an invalid value, subscore or tag: see docs/proofs.md"
+            );
+        }
+        Ok(WebhookResponse { valid: valid && award.is_some(), difficulty, award: award.unwrap_or_default() })
     }
 }
 

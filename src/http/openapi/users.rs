@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::admin::{done, one, signals, suspect};
 use super::analytics::get;
 use super::operation::Operation;
-use super::schema::{boolean, integer, list, named, object, one_of, or_null, range, text, time, uuid};
+use super::schema::{boolean, integer, list, map, named, object, one_of, or_null, range, text, time, uuid};
 use crate::error::Code;
 
 pub fn operations() -> Vec<Operation> {
@@ -115,6 +115,15 @@ fn proof() -> Value {
     json!({ "description": "The submitted proof, or null" })
 }
 
+fn award_result() -> Value {
+    let result = object(&[
+        ("value?", integer("The value that the proof established, such as ms")),
+        ("subscore?", integer("What decides between equal values")),
+        ("tags?", map(text("The tag's value"))),
+    ]);
+    named("AwardResult", result)
+}
+
 /// One page of events. The `kind` of an event selects its schema.
 fn events() -> Value {
     let points = || json!({ "type": "integer", "description": "Change of the total score" });
@@ -133,14 +142,12 @@ fn events() -> Value {
         ("scoreBefore", integer("Total score before")),
         ("scoreAfter", integer("Total score after")),
         ("held", boolean("Whether the points are held")),
-        (
-            "note",
-            or_null(
-                json!({ "type": "object", "additionalProperties": true, "description": "Actor and reason of an admin's change" }),
-            ),
-        ),
     ];
-    let award = [entry.as_slice(), &[("proof", proof())]].concat();
+    let note = or_null(
+        json!({ "type": "object", "additionalProperties": true, "description": "Actor and reason of an admin's change" }),
+    );
+    let adjustment = [entry.as_slice(), &[("note", note)]].concat();
+    let award = [entry.as_slice(), &[("result", or_null(award_result())), ("proof", proof())]].concat();
     let attempt = [
         ("eventId", uuid("The attempt's id")),
         ("actionType", text("Action type")),
@@ -163,7 +170,7 @@ fn events() -> Value {
     ];
     let kinds = [
         kind("AwardEvent", &["award"], &award),
-        kind("AdjustmentEvent", &["adjustment", "carried"], &entry),
+        kind("AdjustmentEvent", &["adjustment", "carried"], &adjustment),
         kind("AttemptEvent", &["refused", "expired", "open"], &attempt),
         kind("SessionEvent", &["session"], &session),
         kind("AdminEvent", &["admin"], &admin_action),

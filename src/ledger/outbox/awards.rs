@@ -150,9 +150,9 @@ pub async fn move_behind_ledger(
 
 fn score_change(entry: &Entry) -> Option<ScoreChange<'_>> {
     let (before, after, hlc_us) = entry.award?;
-    // Actor and reason of an admin's entry. An award's proof is stored with its attempt.
-    let note = if entry.kind == EntryKind::Awarded { String::new() } else { storable(&entry.proof) };
-    Some(ScoreChange { entry, points: entry.points, before, after, hlc_us, note })
+    // An award's proof is stored with its attempt. An admin's entry has the actor and the reason in its place.
+    let note = if entry.kind == EntryKind::Awarded { &entry.result } else { &entry.proof };
+    Some(ScoreChange { entry, points: entry.points, before, after, hlc_us, note: storable(note) })
 }
 
 /// Events that the ledger has already. Reads only the partitions within the duplicate window.

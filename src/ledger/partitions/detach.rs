@@ -109,7 +109,7 @@ async fn sum_carried(transaction: &mut PgConnection, end: Month) -> Result<(), s
     sqlx::query(
         "INSERT INTO carried
          SELECT row_number() OVER (ORDER BY user_id, piece), user_id, piece, min(before), min(after),
-                coalesce(max(hlc_us) FILTER (WHERE score_after = after AND NOT (action_type = 'void' AND note IS NOT NULL)),
+                coalesce(max(hlc_us) FILTER (WHERE score_after = after AND NOT (action_type = 'void' AND action_token_hash = '')),
                          max(hlc_us)),
                 max(hlc_us), bool_or(held)
          FROM (SELECT *, first_value(score_before) OVER piece AS before, last_value(score_after) OVER piece AS after

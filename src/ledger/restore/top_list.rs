@@ -39,7 +39,7 @@ const ENTRY: &str = "
                         ORDER BY hlc_us DESC LIMIT 1) shown
     CROSS JOIN LATERAL (SELECT hlc_us, score_after FROM score_history
                         WHERE user_id = u.id AND (NOT held OR u.quarantined_at IS NULL) AND score_after = shown.score_after
-                              AND NOT (action_type = 'void' AND note IS NOT NULL)
+                              AND NOT (action_type = 'void' AND action_token_hash = '')
                         ORDER BY hlc_us DESC LIMIT 1) h";
 
 /// The top list of all users, by score, then by who reached it first.

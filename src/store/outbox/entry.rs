@@ -51,6 +51,7 @@ words! {
     held: "'0'",
     once: "''",
     trace: "''",
+    result: "''",
     proof: "''",
 }
 
@@ -162,6 +163,8 @@ pub struct Entry {
     pub expires_ms: i64,
     /// SHA-256 of the redeemed token in hex, or empty.
     pub token_hash: String,
+    /// What an award is worth on boards as JSON, or empty.
+    pub result: String,
     /// Proof as JSON, or empty.
     pub proof: String,
     /// Id of the game session, or empty.
@@ -227,6 +230,7 @@ impl Entry {
             held: words.held == "1",
             once: read_once(words.once),
             trace: Some(words.trace).filter(|trace| !trace.is_empty()).map(str::to_owned),
+            result: words.result.to_owned(),
             proof: words.proof.to_owned(),
         })
     }
@@ -255,11 +259,13 @@ mod tests {
     #[test]
     fn only_entries_of_this_version_are_read() {
         let ids = "00000000-0000-0000-0000-000000000001 00000000-0000-0000-0000-000000000002";
-        let text =
-            format!("awarded {ids} watch_ad 10 5 15 99 1000 900 2000 hash session next 3 1   {{\"a\": 1}}");
+        let text = format!(
+            "awarded {ids} watch_ad 10 5 15 99 1000 900 2000 hash session next 3 1   {{\"value\":7}} {{\"a\": 1}}"
+        );
         let entry = Entry::parse(0, "1-0", format!("1 {text}").as_bytes()).unwrap();
         assert_eq!((entry.award, entry.held, entry.actions), (Some((5, 15, 99)), true, 3));
         assert_eq!((entry.action.as_str(), entry.proof.as_str()), ("watch_ad", "{\"a\": 1}"));
+        assert_eq!(entry.result, "{\"value\":7}");
         for other in [text.clone(), format!("2 {text}")] {
             assert!(Entry::parse(0, "1-0", other.as_bytes()).is_none(), "{other}");
         }
