@@ -16,6 +16,7 @@ use crate::board::Boards;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::connections::ConnectionPool;
+use crate::cursor::Cursors;
 use crate::db::{self, Database};
 use crate::error::Fault;
 use crate::health::Health;
@@ -42,6 +43,7 @@ pub struct App {
     pub rate_limiter: Arc<RateLimiter>,
     pub catalogue: Arc<Catalogue>,
     pub boards: Boards,
+    pub cursors: Arc<Cursors>,
     pub receipts: Arc<ReceiptKeys>,
     pub connections: Arc<ConnectionPool>,
     pub abuse_signals: Arc<AbuseSignals>,
@@ -177,6 +179,7 @@ impl App {
             traces: traces.clone(),
             draining: CancellationToken::new(),
         });
+        let cursors = Arc::new(Cursors::new(&config.auth));
         let app = Self {
             config,
             clock,
@@ -188,6 +191,7 @@ impl App {
             rate_limiter,
             catalogue,
             boards,
+            cursors,
             receipts,
             connections,
             abuse_signals,

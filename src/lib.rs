@@ -24,6 +24,7 @@ pub mod account;
 pub mod action;
 pub mod award;
 pub mod board;
+pub mod cursor;
 pub mod game;
 pub mod keyring;
 pub mod receipt;
