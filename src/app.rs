@@ -122,6 +122,7 @@ impl App {
             issuers,
             passwords: Passwords::new(&config.auth)?,
         });
+        let cursors = Arc::new(Cursors::new(&config.auth));
         let ledger = Arc::new(Ledger {
             config: config.clone(),
             clock: clock.clone(),
@@ -129,6 +130,8 @@ impl App {
             store: store.clone(),
             database: database.clone(),
             health: health.clone(),
+            accounts: accounts.clone(),
+            cursors: cursors.clone(),
             hub: hub.clone(),
             catalogue: catalogue.clone(),
             receipts: receipts.clone(),
@@ -179,7 +182,6 @@ impl App {
             traces: traces.clone(),
             draining: CancellationToken::new(),
         });
-        let cursors = Arc::new(Cursors::new(&config.auth));
         let app = Self {
             config,
             clock,

@@ -50,9 +50,13 @@ impl Cursors {
                 |key| constant_time::verify_slices_are_equal(&signed, &tag(key, context, &position)).is_ok();
             self.keys.iter().any(is_signed_by).then_some(position)
         };
-        verified()
-            .ok_or_else(|| Refusal::field("cursor", "must be `next` or `previous` of a page of this list"))
+        verified().ok_or_else(invalid)
     }
+}
+
+/// The refusal of a text that is not a cursor of the list.
+pub fn invalid() -> Refusal {
+    Refusal::field("cursor", "must be `next` or `previous` of a page of this list")
 }
 
 /// The tag of a position in a context. The length before the context makes the two unambiguous.
@@ -111,9 +115,8 @@ mod tests {
             assert!(cursors.open(context, cursor).is_err(), "{context}");
         }
         let long = "A".repeat(MAX_BYTES + 1);
-        let expected = Refusal::field("cursor", "must be `next` or `previous` of a page of this list");
         for text in ["", "AA", "é", &long] {
-            assert_eq!(cursors.open("history:1", text), Err(expected.clone()), "{text}");
+            assert_eq!(cursors.open("history:1", text), Err(invalid()), "{text}");
         }
     }
 

@@ -28,6 +28,11 @@ fn read(row: &PgRow) -> Result<ExternalUser, sqlx::Error> {
     })
 }
 
+/// The email address of an external user in `users`: it can't receive mail (RFC 2606).
+pub fn placeholder_email(id: Uuid) -> String {
+    format!("{id}@external.invalid")
+}
+
 /// Finds the user of a provider's subject.
 ///
 /// # Errors
@@ -66,11 +71,10 @@ async fn insert_in_transaction(
     subject: &str,
 ) -> Result<Option<ExternalUser>, sqlx::Error> {
     let mut transaction = begin(database, "BEGIN").await?;
-    // The email address can't receive mail (RFC 2606), and no password matches this hash.
+    // No password matches this hash.
     let sql = "INSERT INTO users (id, username, email, password_hash) VALUES ($1, $2, $3, '!')
                ON CONFLICT DO NOTHING RETURNING id, number, username";
-    let email = format!("{id}@external.invalid");
-    let user = sqlx::query(sql).bind(id).bind(username.as_str()).bind(email);
+    let user = sqlx::query(sql).bind(id).bind(username.as_str()).bind(placeholder_email(id));
     let Some(user) = user.fetch_optional(&mut *transaction).await? else { return Ok(None) };
     let sql = "INSERT INTO external_identities (issuer, subject, user_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     let linked = sqlx::query(sql).bind(issuer).bind(subject).bind(id).execute(&mut *transaction).await?;

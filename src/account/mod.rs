@@ -8,6 +8,7 @@ mod fair_semaphore;
 mod issuers;
 mod jwt;
 mod password;
+mod profile;
 mod user_ref;
 mod users;
 
@@ -15,6 +16,7 @@ pub use credentials::{Email, Password, Username};
 pub use issuers::{IssuerProblems, Issuers};
 pub use jwt::{Identity, LoginKeys};
 pub use password::Passwords;
+pub use profile::{OwnProfile, Profile, find_player, own_profile, profile};
 pub use user_ref::UserRef;
 pub use users::{User, find, find_by_name};
 

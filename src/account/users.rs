@@ -1,6 +1,8 @@
 //! The table `users`.
 
-use sqlx::Row;
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{Postgres, Row};
 use uuid::Uuid;
 
 use super::{Email, UserRef, Username};
@@ -58,20 +60,24 @@ pub async fn insert(
     }
 }
 
+/// A query for columns of the user of a reference.
+pub fn select(columns: &str, id: UserRef) -> Query<'static, Postgres, PgArguments> {
+    let sql = |condition: &str| sqlx::AssertSqlSafe(format!("SELECT {columns} FROM users WHERE {condition}"));
+    match id {
+        UserRef::Id(id) => sqlx::query(sql("id = $1")).bind(id),
+        UserRef::Number(number) => sqlx::query(sql("number = $1")).bind(number),
+        UserRef::Name(name) => sqlx::query(sql("lower(username) = lower($1)")).bind(name.as_str().to_owned()),
+    }
+}
+
 /// Finds the user of a reference.
 ///
 /// # Errors
 /// Postgres is unavailable.
 pub async fn find(accounts: &Accounts, id: UserRef) -> Result<Option<User>> {
     let operation = "find_user";
-    let columns = "SELECT id, number, username, role, score FROM users WHERE";
-    let sql = |condition: &str| sqlx::AssertSqlSafe(format!("{columns} {condition}"));
-    let query = match id {
-        UserRef::Id(id) => sqlx::query(sql("id = $1")).bind(id),
-        UserRef::Number(number) => sqlx::query(sql("number = $1")).bind(number),
-        UserRef::Name(name) => sqlx::query(sql("lower(username) = lower($1)")).bind(name.as_str().to_owned()),
-    };
-    let row = timed(&accounts.metrics, operation, query.fetch_optional(&accounts.database)).await;
+    let query = select("id, number, username, role, score", id).fetch_optional(&accounts.database);
+    let row = timed(&accounts.metrics, operation, query).await;
     let row = row.map_err(|error| sql_fault(operation, error))?;
     row.map(|row| read(&row)).transpose().map_err(|error| sql_fault(operation, error).into())
 }

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::auth::Caller;
+use super::users::reference;
 use super::{envelope, headers};
 use crate::account::{self, UserRef};
 use crate::app::App;
@@ -27,9 +28,7 @@ pub async fn user(
     Caller(caller): Caller,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response> {
-    let id = id.map(|Path(it)| it).unwrap_or_default();
-    let id = UserRef::parse(&id).ok().filter(|id| !matches!(id, UserRef::Name(_)));
-    let id = id.ok_or_else(|| Refusal::field("userId", "must be a user's number or UUID"))?;
+    let id = reference(id)?;
     // Most requests ask for the caller's own rank: the login has the rest, so Postgres is not queried.
     let (user, number, username) = if id == UserRef::Id(caller.user) || id == UserRef::Number(caller.number) {
         (caller.user, caller.number, caller.username)

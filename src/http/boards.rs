@@ -4,21 +4,20 @@ use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
 use super::address::ClientAddress;
-use super::headers::{bearer_token, etag_matches};
+use super::etag;
+use super::headers::bearer_token;
 use crate::account;
 use crate::admin;
 use crate::app::App;
 use crate::board::{Aggregate, Definition, Measure, Order, Viewer, Visibility};
 use crate::clock::rfc3339;
-use crate::crypto::sha256_hex;
 use crate::error::{Code, Error, Refusal, Result};
 
 /// `GET`: the boards that the caller may see, with `ETag` and 304.
@@ -27,7 +26,7 @@ pub async fn list(State(app): State<Arc<App>>, from: ClientAddress, headers: Hea
     let now = app.clock.now();
     let boards: Vec<_> =
         app.boards.visible_to(viewer).map(|board| BoardBody::new(board, &board.id, now)).collect();
-    Ok(respond(&headers, &json!({ "boards": boards })))
+    Ok(etag::respond(&headers, &json!({ "boards": boards })))
 }
 
 /// `GET {board}`: one of them; `id@value` is the board of one value of the tag that the board is split by.
@@ -42,7 +41,7 @@ pub async fn one(
     if !board.visibility.is_open_to(viewer(&app, board.visibility, &headers, from).await?) {
         return Err(Refusal::BoardNotFound.into());
     }
-    Ok(respond(&headers, &BoardBody::new(board, &address, app.clock.now())))
+    Ok(etag::respond(&headers, &BoardBody::new(board, &address, app.clock.now())))
 }
 
 /// The caller, as far as boards of this visibility depend on it. An invalid login is ignored, as in `GET /api/v1/actions`.
@@ -114,18 +113,4 @@ impl<'a> BoardBody<'a> {
             period,
         }
     }
-}
-
-/// Responds with JSON and a digest of it as its tag: 304 if the client has the same.
-fn respond(request_headers: &HeaderMap, body: &impl Serialize) -> Response {
-    // Only numbers and strings: this cannot fail.
-    let text = serde_json::to_string(body).unwrap_or_default();
-    let tag = format!("\"{}\"", &sha256_hex(&[text.as_bytes()])[..32]);
-    let is_cached =
-        request_headers.get(IF_NONE_MATCH).is_some_and(|value| etag_matches(value, tag.as_bytes()));
-    let caching = [(CACHE_CONTROL, "no-cache".to_owned()), (ETAG, tag)];
-    if is_cached {
-        return (StatusCode::NOT_MODIFIED, caching).into_response();
-    }
-    (caching, [(CONTENT_TYPE, "application/json")], text).into_response()
 }

@@ -14,6 +14,7 @@ pub(crate) mod body;
 mod cors;
 mod edge;
 mod envelope;
+mod etag;
 mod game;
 mod headers;
 pub(crate) mod idempotency;
@@ -23,6 +24,7 @@ mod pages;
 pub(crate) mod query;
 mod realtime;
 mod socketio;
+mod users;
 
 pub use accept::Http1Acceptor;
 pub use actions::show_award;
@@ -87,6 +89,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/scores/leaderboard", get(board::leaderboard))
         .route("/api/v1/boards", get(boards::list))
         .route("/api/v1/boards/{board}", get(boards::one))
+        .route("/api/v1/users/{userId}", get(users::profile))
+        .route("/api/v1/users/{userId}/history", get(users::history))
+        .route("/api/v1/me", get(users::me))
         .route("/api/v1/callbacks/admob", get(actions::admob))
         .route("/api/v1/ws", get(realtime::open))
         .route("/api/v1/leaderboard/stream", get(realtime::stream))

@@ -16,8 +16,13 @@ use crate::error::{FieldError, Refusal};
 /// Problems reported per query. A long query could have thousands.
 const MAX_PROBLEMS: usize = 20;
 /// Routes that parse the query themselves. Socket.IO clients and ad networks may send fields that are ignored.
-const ROUTES_WITH_QUERY: [&str; 4] =
-    ["/api/v1/ws", "/api/v1/leaderboard/stream", "/api/v1/callbacks/admob", socketio::PATH];
+const ROUTES_WITH_QUERY: [&str; 5] = [
+    "/api/v1/ws",
+    "/api/v1/leaderboard/stream",
+    "/api/v1/callbacks/admob",
+    "/api/v1/users/{userId}/history",
+    socketio::PATH,
+];
 
 /// Refuses the query of a route that takes none. Pages are exempt, because links to them may carry tracking parameters.
 pub fn check_read(method: &str, route: &str, query: Option<&str>) -> Result<(), Refusal> {

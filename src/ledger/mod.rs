@@ -2,6 +2,7 @@
 //! decides what an award is worth.
 
 mod board_corrections;
+mod award_history;
 mod chain;
 mod leader;
 mod migrate;
@@ -12,6 +13,7 @@ mod restore;
 mod rollup;
 
 pub use board_corrections::record as record_board_correction;
+pub use award_history::{AwardPage, PastAward, award_history};
 pub use chain::verify::{Mismatch, VerifyReport, check_forever, check_sample, verify, verify_ledger};
 pub use chain::{GENESIS_HASH, Hash, Link};
 pub use migrate::{Migrations, application_name, check_tables, contract, deployment, migrate};
@@ -31,9 +33,11 @@ pub use rollup::{HOUR_MS, Period, SESSION_CLASSES, UNCOUNTED_SESSIONS, roll_up, 
 
 use std::sync::Arc;
 
+use crate::account::Accounts;
 use crate::action::Catalogue;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::cursor::Cursors;
 use crate::db::Database;
 use crate::health::Health;
 use crate::live::Hub;
@@ -51,6 +55,8 @@ pub struct Ledger {
     pub store: Arc<Store>,
     pub database: Database,
     pub health: Arc<Health>,
+    pub accounts: Arc<Accounts>,
+    pub cursors: Arc<Cursors>,
     /// The newest board that this node has shown: a board that opens must be newer.
     pub hub: Arc<Hub>,
     pub catalogue: Arc<Catalogue>,

@@ -144,6 +144,10 @@ async fn a_user_is_created_at_the_first_login() {
         .unwrap();
     assert_eq!(email, format!("{}@external.invalid", ada.user));
 
+    let me = node.get_with("/api/v1/me", &provider.signer.sign(&claims), &[]).await;
+    assert_eq!((&me.body["number"], &me.body["roles"]), (&json!(3), &json!(["player"])));
+    assert_eq!(me.body.get("email"), None, "{}", me.text);
+
     // Later names in tokens are ignored on all nodes.
     claims["preferred_username"] = "countess".into();
     let token = provider.signer.sign(&claims);

@@ -33,4 +33,5 @@ mod receipts;
 mod suspects;
 mod user_references;
 mod values;
+mod users;
 mod webhook;

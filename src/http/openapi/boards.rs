@@ -23,8 +23,10 @@ pub fn operations() -> Vec<Operation> {
     let address =
         "The board's id. A board that is split by a tag also has a board for each value: `weekly@DE`";
     vec![
-        cached(all, "Every board that the caller may see", object(&[("boards", list(board()))])),
-        cached(one, "The board", board())
+        all.optional_login()
+            .cached("Every board that the caller may see", object(&[("boards", list(board()))])),
+        one.optional_login()
+            .cached("The board", board())
             .path_parameter("board", text(address), "weekly")
             .refused(&[Code::BoardNotFound]),
     ]
@@ -54,20 +56,4 @@ fn period() -> Value {
     ]);
     period["description"] = about.into();
     named("BoardPeriod", period)
-}
-
-fn cached(operation: Operation, about: &str, schema: Value) -> Operation {
-    let mut operation = operation
-        .optional_login()
-        .header("IfNoneMatch")
-        .answer(200, about, schema)
-        .bare_answer(304, "The client has the current response");
-    for status in [200, 304] {
-        operation = operation.answer_header(status, "ETag", "ETag").answer_header(
-            status,
-            "Cache-Control",
-            "CacheControl",
-        );
-    }
-    operation
 }

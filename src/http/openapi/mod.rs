@@ -9,6 +9,7 @@ mod boards;
 mod game;
 mod operation;
 mod operations;
+mod players;
 mod realtime;
 pub mod schema;
 mod users;
@@ -41,11 +42,12 @@ pub async fn serve() -> Response {
 pub fn document() -> Value {
     let mut analytics = analytics::operations();
     analytics.extend(users::operations());
-    let groups: [(&str, &str, Vec<Operation>); 9] = [
+    let groups: [(&str, &str, Vec<Operation>); 10] = [
         ("auth", "Registration and login", auth::operations()),
         ("game", "Game API: a session with a chain of tokens, one per award", game::operations()),
         ("board", "Top 10 and a user's rank", board::operations()),
         ("boards", "Boards and their periods", boards::operations()),
+        ("players", "Profiles and awards of players", players::operations()),
         (
             "actions",
             "Actions API (init, prove, finalize) and verified tokens (prove first, redeem later)",

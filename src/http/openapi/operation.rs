@@ -199,6 +199,21 @@ impl Operation {
         self
     }
 
+    /// Adds a JSON response with `ETag`, and 304.
+    pub fn cached(self, about: &str, schema: Value) -> Self {
+        let operation = self
+            .header("IfNoneMatch")
+            .answer(200, about, schema)
+            .bare_answer(304, "The client has the current response");
+        [200, 304].into_iter().fold(operation, |operation, status| {
+            operation.answer_header(status, "ETag", "ETag").answer_header(
+                status,
+                "Cache-Control",
+                "CacheControl",
+            )
+        })
+    }
+
     /// Adds error codes.
     pub fn refused(mut self, codes: &[Code]) -> Self {
         self.codes.extend(codes);

@@ -111,6 +111,25 @@ pub async fn board(driver: &mut Driver, node: &TestNode) {
     driver.call(node, "getUserScore", by(&ada).path_value("999"), 404).await;
 }
 
+pub async fn players(driver: &mut Driver, node: &TestNode) {
+    let ada = node.register("player").await;
+    for _ in 0..2 {
+        node.award(&ada, "watch_ad").await;
+    }
+    node.wait_for_ledger().await;
+    driver.call(node, "getMe", by(&ada), 200).await;
+    let id = ada.identity.user.to_string();
+    let request = || Request::default().path_value(&id);
+    for (operation, query) in [("getUser", ""), ("getAwardHistory", ""), ("getAwardHistory", "limit=1")] {
+        let tag = driver.call(node, operation, request().query(query), 200).await.header("etag").to_owned();
+        let again = request().query(query).header("if-none-match", &tag);
+        driver.call(node, operation, again, 304).await;
+        driver.call(node, operation, Request::default().path_value("999"), 404).await;
+        driver.call(node, operation, Request::default().path_value("player"), 400).await;
+    }
+    driver.call(node, "getAwardHistory", request().query("cursor=x"), 400).await;
+}
+
 pub async fn admin(driver: &mut Driver, node: &TestNode) {
     let (root, ada) = (create_admin(node).await, node.register("suspect").await);
     node.award(&ada, "watch_ad").await;

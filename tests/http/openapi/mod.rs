@@ -36,6 +36,7 @@ async fn every_operation_responds_as_documented() {
     flows::actions(&mut driver, &node).await;
     flows::callbacks(&mut driver, &node).await;
     flows::board(&mut driver, &node).await;
+    flows::players(&mut driver, &node).await;
     flows::admin(&mut driver, &node).await;
     flows::analytics(&mut driver, &node).await;
     flows::dead_letters(&mut driver, &node).await;

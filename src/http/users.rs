@@ -1,0 +1,88 @@
+//! Players: `/api/v1/users` and `/api/v1/me`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::auth::Caller;
+use super::etag;
+use super::query::Query;
+use crate::account::{self, Profile, UserRef};
+use crate::app::App;
+use crate::clock::rfc3339;
+use crate::error::{Refusal, Result};
+use crate::ledger::{self, PastAward};
+
+type Id = Result<Path<String>, PathRejection>;
+
+/// `GET users/{userId}`: a public profile, by number or UUID.
+pub async fn profile(State(app): State<Arc<App>>, headers: HeaderMap, id: Id) -> Result<Response> {
+    let profile = account::profile(&app.accounts, reference(id)?).await?;
+    Ok(etag::respond(&headers, &show(&profile)))
+}
+
+/// `GET users/{userId}/history?limit=&cursor=`: the awards that count.
+pub async fn history(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    id: Id,
+    mut query: Query,
+) -> Result<Response> {
+    let cursor = query.text("cursor");
+    let limit = query.number("limit", 1..=200, 25);
+    query.finish()?;
+    let page = ledger::award_history(&app.ledger, reference(id)?, cursor.as_deref(), limit).await?;
+    let entries: Vec<_> = page.awards.iter().map(entry).collect();
+    let mut body = json!({ "entries": entries });
+    if let Some(next) = page.next {
+        body["next"] = next.into();
+    }
+    Ok(etag::respond(&headers, &body))
+}
+
+/// `GET me`: the caller's own profile.
+pub async fn me(State(app): State<Arc<App>>, Caller(caller): Caller) -> Result<Json<Value>> {
+    let own = account::own_profile(&app.accounts, &caller).await?;
+    let mut body = show(&own.public);
+    body["number"] = own.number.into();
+    body["roles"] = json!([own.role]);
+    if let Some(email) = own.email {
+        body["email"] = email.into();
+    }
+    Ok(Json(body))
+}
+
+/// The user of a path, by number or UUID.
+///
+/// # Errors
+/// The text is neither.
+pub fn reference(id: Id) -> Result<UserRef, Refusal> {
+    let id = id.map(|Path(it)| it).unwrap_or_default();
+    let id = UserRef::parse(&id).ok().filter(|id| !matches!(id, UserRef::Name(_)));
+    id.ok_or_else(|| Refusal::field("userId", "must be a user's number or UUID"))
+}
+
+fn show(profile: &Profile) -> Value {
+    json!({
+        "userId": profile.id,
+        "username": profile.username,
+        "displayName": profile.username,
+        "createdAt": rfc3339(profile.created_at_ms),
+        "score": profile.score,
+        "rank": profile.rank,
+    })
+}
+
+fn entry(award: &PastAward) -> Value {
+    json!({
+        "eventId": award.event_id,
+        "actionType": award.action_type,
+        "points": award.points,
+        "at": rfc3339(award.hlc_us / 1000),
+    })
+}
