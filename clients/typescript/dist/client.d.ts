@@ -1,8 +1,9 @@
 import { type AwardOptions, type CallOptions, type PlayOptions, type TokenRequest } from './actions.js';
 import { Game } from './game.js';
 import { Live, type LiveOptions } from './live.js';
+import { type PageOptions } from './players.js';
 import type { RetryOptions } from './retry.js';
-import type { Action, ActionToken, Award, Board, BoardDefinition, Proof, Standing, StartedAction, Top10, User } from './types.js';
+import type { Action, ActionToken, Award, AwardHistoryEntry, AwardHistoryPage, Board, BoardDefinition, OwnProfile, Profile, Proof, Standing, StartedAction, Top10, User } from './types.js';
 import type { WebSocketConstructor } from './websocket.js';
 /** Options of a client. */
 export interface LaurelOptions {
@@ -73,6 +74,14 @@ export declare class Laurel {
     top10({ signal }?: CallOptions): Promise<Top10>;
     /** Score and rank of a user, by number or UUID. */
     standing(userId: number | string, { signal }?: CallOptions): Promise<Standing>;
+    /** The caller's own profile. */
+    me({ signal }?: CallOptions): Promise<OwnProfile>;
+    /** A player's public profile, by number or UUID. */
+    profile(userId: number | string, { signal }?: CallOptions): Promise<Profile>;
+    /** A player's awards, newest first. Requests a page of `limit` entries when it is needed. */
+    history(userId: number | string, options?: Omit<PageOptions, 'cursor'>): AsyncGenerator<AwardHistoryEntry, void>;
+    /** One page of a player's awards, newest first. */
+    historyPage(userId: number | string, options?: PageOptions): Promise<AwardHistoryPage>;
     /** Opens a live connection: boards, and the user's own awards. Reconnects until it is closed. */
     live(options?: LiveOptions): Live;
 }

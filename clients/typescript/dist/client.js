@@ -5,12 +5,14 @@ import { LaurelError } from './errors.js';
 import { Game } from './game.js';
 import { Live } from './live.js';
 import { Login } from './login.js';
+import { Players } from './players.js';
 import { Rest } from './rest.js';
 /** A client of one Laurel server, for one user or a spectator. */
 export class Laurel {
     #login = new Login();
     #rest;
     #boards;
+    #players;
     #actions;
     #live;
     constructor(options = {}) {
@@ -26,6 +28,7 @@ export class Laurel {
         const login = this.#login;
         this.#rest = new Rest(base, fetch, login, policy, timeoutMs);
         const boards = (this.#boards = new Boards(this.#rest));
+        this.#players = new Players(this.#rest);
         this.#actions = new Actions(this.#rest, login);
         const WebSocket = options.WebSocket ?? globalThis.WebSocket;
         this.#live = (liveOptions) => new Live({ base, login, boards, fetch, WebSocket, random }, liveOptions);
@@ -117,6 +120,22 @@ export class Laurel {
     /** Score and rank of a user, by number or UUID. */
     standing(userId, { signal } = {}) {
         return this.#rest.enveloped('GET', `/api/scoreboard/user/${encodeURIComponent(userId)}`, { signal });
+    }
+    /** The caller's own profile. */
+    me({ signal } = {}) {
+        return this.#players.me(signal);
+    }
+    /** A player's public profile, by number or UUID. */
+    profile(userId, { signal } = {}) {
+        return this.#players.profile(userId, signal);
+    }
+    /** A player's awards, newest first. Requests a page of `limit` entries when it is needed. */
+    history(userId, options = {}) {
+        return this.#players.history(userId, options);
+    }
+    /** One page of a player's awards, newest first. */
+    historyPage(userId, options) {
+        return this.#players.historyPage(userId, options);
     }
     /** Opens a live connection: boards, and the user's own awards. Reconnects until it is closed. */
     live(options = {}) {

@@ -4,6 +4,7 @@ export { LaurelError, type ErrorCode, type ErrorMetadata, type FieldProblem } fr
 export { Game, type UpdateOptions } from './game.js';
 export { solveHashcash, type HashcashChallenge, type HashcashOptions } from './hashcash.js';
 export { Live, type LiveOptions, type LiveState, type StateDetail } from './live.js';
+export type { PageOptions } from './players.js';
 export type { RetryOptions } from './retry.js';
 export type * from './types.js';
 export type { WebSocketConstructor, WebSocketLike } from './websocket.js';

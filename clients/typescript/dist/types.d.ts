@@ -63,6 +63,43 @@ export interface Standing {
     /** Null without points. */
     readonly rank: number | null;
 }
+/** What everyone may see of a player. */
+export interface Profile {
+    /** The player's UUID. */
+    readonly userId: string;
+    readonly username: string;
+    /** The name to show. */
+    readonly displayName: string;
+    /** Time of registration (RFC 3339). */
+    readonly createdAt: string;
+    /** Score on the board `global`. */
+    readonly score: number;
+    /** Rank on it. Null without points. */
+    readonly rank: number | null;
+}
+/** What players see of themselves. */
+export interface OwnProfile extends Profile {
+    /** The player's number, used by the game API. */
+    readonly number: number;
+    readonly roles: readonly ('player' | 'admin')[];
+    /** Absent for users of an identity provider. */
+    readonly email?: string;
+}
+/** An award in a player's history. */
+export interface AwardHistoryEntry {
+    /** The event in the ledger, `jti` of its receipt. */
+    readonly eventId: string;
+    readonly actionType: string;
+    readonly points: number;
+    /** Time of the award (RFC 3339). */
+    readonly at: string;
+}
+/** A page of a player's history, newest first. */
+export interface AwardHistoryPage {
+    readonly entries: readonly AwardHistoryEntry[];
+    /** The `cursor` of the next page. Absent on the last one. */
+    readonly next?: string;
+}
 /** The logged-in user, as far as known. */
 export interface User {
     /** The user's number, used by the game API. Null for logins of an external identity provider. */

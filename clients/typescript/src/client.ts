@@ -6,9 +6,12 @@ import { LaurelError } from './errors.js';
 import { Game, type SessionResponse } from './game.js';
 import { Live, type LiveOptions } from './live.js';
 import { Login } from './login.js';
+import { Players, type PageOptions } from './players.js';
 import { Rest } from './rest.js';
 import type { RetryOptions } from './retry.js';
-import type { Action, ActionToken, Award, Board, BoardDefinition, Proof, Standing, StartedAction, Top10, User } from './types.js';
+import type {
+  Action, ActionToken, Award, AwardHistoryEntry, AwardHistoryPage, Board, BoardDefinition, OwnProfile, Profile, Proof, Standing, StartedAction, Top10, User,
+} from './types.js';
 import type { WebSocketConstructor } from './websocket.js';
 
 /** Options of a client. */
@@ -36,6 +39,7 @@ export class Laurel {
   readonly #login = new Login();
   readonly #rest: Rest;
   readonly #boards: Boards;
+  readonly #players: Players;
   readonly #actions: Actions;
   readonly #live: (options: LiveOptions) => Live;
 
@@ -50,6 +54,7 @@ export class Laurel {
     const login = this.#login;
     this.#rest = new Rest(base, fetch, login, policy, timeoutMs);
     const boards = (this.#boards = new Boards(this.#rest));
+    this.#players = new Players(this.#rest);
     this.#actions = new Actions(this.#rest, login);
     const WebSocket = options.WebSocket ?? (globalThis.WebSocket as WebSocketConstructor | undefined);
     this.#live = (liveOptions) => new Live({ base, login, boards, fetch, WebSocket, random }, liveOptions);
@@ -158,6 +163,26 @@ export class Laurel {
   /** Score and rank of a user, by number or UUID. */
   standing(userId: number | string, { signal }: CallOptions = {}): Promise<Standing> {
     return this.#rest.enveloped('GET', `/api/scoreboard/user/${encodeURIComponent(userId)}`, { signal });
+  }
+
+  /** The caller's own profile. */
+  me({ signal }: CallOptions = {}): Promise<OwnProfile> {
+    return this.#players.me(signal);
+  }
+
+  /** A player's public profile, by number or UUID. */
+  profile(userId: number | string, { signal }: CallOptions = {}): Promise<Profile> {
+    return this.#players.profile(userId, signal);
+  }
+
+  /** A player's awards, newest first. Requests a page of `limit` entries when it is needed. */
+  history(userId: number | string, options: Omit<PageOptions, 'cursor'> = {}): AsyncGenerator<AwardHistoryEntry, void> {
+    return this.#players.history(userId, options);
+  }
+
+  /** One page of a player's awards, newest first. */
+  historyPage(userId: number | string, options?: PageOptions): Promise<AwardHistoryPage> {
+    return this.#players.historyPage(userId, options);
   }
 
   /** Opens a live connection: boards, and the user's own awards. Reconnects until it is closed. */

@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 
 import { Laurel, LaurelError, solveHashcash } from '../../dist/index.js';
 import { TcpProxy } from './proxy.mjs';
-import { nodes, player, quiz } from './fixtures.mjs';
+import { eventually, nodes, player, quiz } from './fixtures.mjs';
 
 const [limited, cooling] = [nodes[1].url, nodes[2].url];
 let proxy;
@@ -51,6 +51,15 @@ test('every default action earns the points of the catalogue', async () => {
   }
   assert.equal(bob.user.score, total);
   assert.equal(await score(bob), 90);
+  const me = await bob.me();
+  assert.deepEqual([me.number, me.email, me.score], [bob.user.id, `${me.username}@example.com`, 90]);
+  assert.equal((await bob.profile(me.number)).userId, bob.user.uuid);
+  const history = await eventually('all awards in the ledger', async () => {
+    const awards = [];
+    for await (const award of bob.history(me.userId, { limit: 3 })) awards.push(award);
+    return awards.length === 7 && awards;
+  });
+  assert.equal(new Set(history.map(({ eventId }) => eventId)).size, 7);
 });
 
 test('the proof of `prove` is sent, and nothing without a required proof', async () => {
