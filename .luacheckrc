@@ -4,7 +4,7 @@
 std = "lua51"
 max_line_length = false
 -- RUN is the run of Redis that a script is bound to, ANSWER the positions of a stored answer.
-read_globals = { "redis", "cjson", "RUN", "ANSWER", "KEYS", "ARGV" }
+read_globals = { "redis", "cjson", "struct", "RUN", "ANSWER", "KEYS", "ARGV" }
 
 local function paths(pattern)
   return io.popen("ls " .. pattern):lines()

@@ -160,6 +160,8 @@ CREATE INDEX score_history_user_hlc ON score_history (user_id, hlc_us);
 CREATE INDEX score_history_held ON score_history (user_id) WHERE held OR voided_by IS NOT NULL;
 -- The walk along the chain. Not unique: verification has to find duplicates, and a unique index cannot span partitions.
 CREATE INDEX score_history_shard_seq ON score_history (shard, seq);
+-- The entries of a board's period. Entries are appended almost in the order of their clocks, so this index takes a few pages.
+CREATE INDEX score_history_hlc ON score_history USING brin (hlc_us) WITH (pages_per_range = 32, autosummarize = on);
 -- Entries outside all months, should a clock go wrong.
 CREATE TABLE score_history_rest PARTITION OF score_history DEFAULT;
 -- The first partition ends with this month. src/ledger/partitions/ creates the later ones and reads their bounds from their names.
@@ -240,6 +242,24 @@ CREATE TABLE board_shards (
     PRIMARY KEY (shards, shard),
     CHECK (shard >= 0 AND shard < shards)
 );
+
+-- The periods of the boards that follow the ledger. The leader adds one when it begins.
+CREATE TABLE board_periods (
+    -- Id of the board.
+    board      VARCHAR(40) NOT NULL,
+    -- `2026-11-28`, `2026-W48`, `2026-11`, `2026`, `p17` or `all`.
+    period     VARCHAR(20) NOT NULL,
+    -- An award with a clock from here on belongs to it…
+    starts_us  BIGINT NOT NULL,
+    -- … up to here, exclusive. The end of a period that never ends is 2^63 - 1.
+    ends_us    BIGINT NOT NULL,
+    -- How awards become entries. Fixed until the period is closed.
+    rules      JSONB NOT NULL,
+    closed_at  TIMESTAMPTZ,
+    PRIMARY KEY (board, period),
+    CHECK (starts_us < ends_us)
+);
+CREATE INDEX board_periods_open ON board_periods (board, starts_us) WHERE closed_at IS NULL;
 
 -- Used attestations and callbacks, by digest. Redis is loaded with them, so that none is accepted twice.
 CREATE TABLE used_proofs (

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::abuse::AbuseSignals;
@@ -18,6 +19,7 @@ use crate::config::{self, Config};
 use crate::connections::ConnectionPool;
 use crate::cursor::Cursors;
 use crate::db::{self, Database};
+use crate::entries::Entries;
 use crate::error::Fault;
 use crate::health::Health;
 use crate::ledger::{self, Commits, Ledger};
@@ -42,7 +44,7 @@ pub struct App {
     pub hub: Arc<Hub>,
     pub rate_limiter: Arc<RateLimiter>,
     pub catalogue: Arc<Catalogue>,
-    pub boards: Boards,
+    pub boards: Arc<Boards>,
     pub cursors: Arc<Cursors>,
     pub receipts: Arc<ReceiptKeys>,
     pub connections: Arc<ConnectionPool>,
@@ -51,6 +53,7 @@ pub struct App {
     /// `None` if tracing is off.
     pub traces: Option<Arc<Traces>>,
     pub accounts: Arc<Accounts>,
+    pub entries: Entries,
     pub ledger: Arc<Ledger>,
     pub awards: Awards,
     pub admin: Arc<Admin>,
@@ -82,6 +85,7 @@ impl App {
         let action_types: Vec<_> = catalogue.all().iter().map(|action| action.kind.as_str()).collect();
         let boards = Boards::load(&config.boards.file, &action_types)
             .map_err(|problems| Fault::new("read_boards", problems))?;
+        let boards = Arc::new(boards);
         let issuers = Issuers::load(&config.auth.issuers_file)
             .map_err(|problems| Fault::new("read_issuers_file", problems))?;
         let receipts = receipt_keys(&config.auth)?;
@@ -134,8 +138,10 @@ impl App {
             cursors: cursors.clone(),
             hub: hub.clone(),
             catalogue: catalogue.clone(),
+            boards: boards.clone(),
             receipts: receipts.clone(),
             commits: Commits::default(),
+            committed: Notify::new(),
             failures: ledger::WriteFailures::default(),
             traces: traces.clone(),
         });
@@ -182,6 +188,13 @@ impl App {
             traces: traces.clone(),
             draining: CancellationToken::new(),
         });
+        let entries = Entries {
+            clock: clock.clone(),
+            store: store.clone(),
+            health: health.clone(),
+            boards: boards.clone(),
+            cursors: cursors.clone(),
+        };
         let app = Self {
             config,
             clock,
@@ -200,6 +213,7 @@ impl App {
             refusals: Refusals::default(),
             traces,
             accounts,
+            entries,
             ledger,
             awards,
             admin,

@@ -102,6 +102,8 @@ pub enum Refusal {
     UserNotFound,
     /// There is no such board, or the caller may not see it.
     BoardNotFound,
+    /// The board has no such period.
+    PeriodNotFound,
     /// The award would exceed the largest score that a board can hold.
     ScoreFull,
     /// With the time of the refusal (ms since the Unix epoch): a replay must be identical to the byte.
@@ -156,6 +158,7 @@ impl Refusal {
             Self::SessionMismatch => Code::SessionMismatch,
             Self::UserNotFound => Code::UserNotFound,
             Self::BoardNotFound => Code::BoardNotFound,
+            Self::PeriodNotFound => Code::PeriodNotFound,
             Self::TokenAlreadyUsed => Code::TokenAlreadyUsed,
             Self::InvalidAction { .. } | Self::ActionClosed { .. } => Code::InvalidAction,
             Self::InvalidPoints { .. } | Self::ScoreFull => Code::InvalidPoints,
@@ -189,6 +192,7 @@ impl Refusal {
             Self::InvalidPoints { .. } => "Invalid points value",
             Self::UserNotFound => "User not found",
             Self::BoardNotFound => "Board not found",
+            Self::PeriodNotFound => "Period not found",
             Self::TokenAlreadyUsed => "Token has been used, use latest token",
             Self::InvalidAction { .. } | Self::ActionClosed { .. } => "Invalid action type",
             Self::ScoreFull => "The score can't exceed 9007199254740991",
@@ -269,6 +273,7 @@ codes! {
     ActionLimitReached => "ACTION_LIMIT_REACHED",
     UserNotFound => "USER_NOT_FOUND",
     BoardNotFound => "BOARD_NOT_FOUND",
+    PeriodNotFound => "PERIOD_NOT_FOUND",
     AlreadyExists => "ALREADY_EXISTS",
     Forbidden => "FORBIDDEN",
     IdempotencyMismatch => "IDEMPOTENCY_MISMATCH",

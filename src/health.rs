@@ -79,6 +79,14 @@ impl Health {
         self.has_published_board.store(true, Ordering::Release);
     }
 
+    /// The time by Redis' clock in ms, from the last poll and this node's clock since then.
+    pub fn redis_now_ms(&self, now_ms: i64) -> i64 {
+        match self.last_poll_redis_ms.load(Ordering::Relaxed) {
+            i64::MAX => now_ms,
+            redis_ms => redis_ms + now_ms - self.last_poll_ms.load(Ordering::Relaxed),
+        }
+    }
+
     /// Time of the last successful poll by Redis' clock, in ms; `i64::MAX` before the first one.
     pub fn last_poll_redis_ms(&self) -> i64 {
         self.last_poll_redis_ms.load(Ordering::Relaxed)

@@ -45,6 +45,7 @@ pub mod batch;
 pub mod circuit_breaker;
 pub mod clock;
 pub mod crypto;
+pub mod entries;
 pub mod error;
 pub mod metrics;
 pub mod telemetry;

@@ -179,6 +179,7 @@ fn background(app: &Arc<App>, inboxes: Inboxes) -> Tasks {
         flush_refusals_forever(&parts.refusals, &parts.database, &parts.metrics).await;
     });
     tasks.spawn("rollups", ledger::roll_up_forever(ledger.clone()));
+    tasks.spawn("boards", ledger::follow_boards_forever(ledger.clone()));
     tasks.spawn("top list refill", ledger::refill_top_forever(ledger.clone()));
     tasks.spawn("ledger check", ledger::check_forever(ledger.clone()));
     tasks.spawn("award acknowledgment", ledger::acknowledge_forever(ledger.clone()));

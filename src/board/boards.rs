@@ -1,10 +1,6 @@
 //! All boards of a deployment.
 
-use std::collections::BTreeMap;
-
-use super::definition::{
-    ActionFilter, Aggregate, Definition, Measure, Order, Ranking, Viewer, Visibility, is_tag_value,
-};
+use super::definition::{Definition, Rules, Viewer, Visibility, is_tag_value};
 use super::parse::read_boards;
 use super::{Schedule, Span};
 use crate::config::{fields, list};
@@ -49,6 +45,11 @@ impl Boards {
         &self.0
     }
 
+    /// The boards whose entries follow the ledger: all but `global`.
+    pub fn followed(&self) -> impl Iterator<Item = &Definition> {
+        self.0.iter().filter(|board| board.id != GLOBAL)
+    }
+
     /// The boards that a caller may see.
     pub fn visible_to(&self, viewer: Viewer) -> impl Iterator<Item = &Definition> {
         self.0.iter().filter(move |board| board.visibility.is_open_to(viewer))
@@ -69,7 +70,7 @@ impl Boards {
             None => (address, None),
         };
         let found = self.0.iter().find(|board| board.id == id).filter(|board| match value {
-            Some(value) => board.split_by.is_some() && is_tag_value(value),
+            Some(value) => board.rules.split_by.is_some() && is_tag_value(value),
             None => true,
         });
         found.ok_or(Refusal::BoardNotFound)
@@ -81,19 +82,11 @@ fn global() -> Definition {
     Definition {
         id: GLOBAL.to_owned(),
         title: "All time".to_owned(),
-        actions: ActionFilter::All,
-        tags: BTreeMap::new(),
-        measure: Measure::Points,
-        aggregate: Aggregate::Sum,
-        order: Order::Desc,
+        rules: Rules::default(),
         schedule: Schedule::none(),
         settle: Span::Seconds(0),
         keep_periods: 0,
-        ranking: Ranking::Competition,
-        split_by: None,
-        top: 10,
         decimals: 0,
-        attempts: 0,
         backfill: true,
         visibility: Visibility::Public,
     }
@@ -102,6 +95,7 @@ fn global() -> Definition {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::board::ActionFilter;
 
     /// Parses boards over the actions `race` and `quiz`.
     pub fn parse(text: &str) -> Result<Boards, Vec<String>> {
@@ -116,7 +110,7 @@ pub(super) mod tests {
     fn the_built_in_boards_follow_global() {
         let boards = Boards::load("", &[]).unwrap();
         assert_eq!(ids(&boards, Viewer::Anonymous), ["global", "daily", "weekly", "monthly"]);
-        assert!(boards.all().iter().all(|board| board.actions == ActionFilter::All));
+        assert!(boards.all().iter().all(|board| board.rules.actions == ActionFilter::All));
         assert_eq!(ids(&parse("").unwrap(), Viewer::Anonymous), ["global"]);
     }
 

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{Schedule, Span};
 
 /// Which awards a board counts by their action.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ActionFilter {
     /// Awards of all actions.
     All,
@@ -53,7 +54,7 @@ pub enum Order {
 }
 
 /// The ranks of equal results.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ranking {
     /// 1, 2, 2, 4
@@ -100,13 +101,9 @@ pub enum Viewer {
     Admin,
 }
 
-/// A board's definition. docs/boards.md explains each key of `boards.toml`.
-#[derive(Clone, Debug)]
-pub struct Definition {
-    /// Its name in paths and keys.
-    pub id: String,
-    /// Its name for players.
-    pub title: String,
+/// How awards become entries. The rules of a period do not change while it is open, so they are stored with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
     /// The actions whose awards count.
     pub actions: ActionFilter,
     /// The tags that an award must have, by name.
@@ -117,22 +114,63 @@ pub struct Definition {
     pub aggregate: Aggregate,
     /// Which scores are better.
     pub order: Order,
-    /// Its periods.
-    pub schedule: Schedule,
-    /// The time from the end of a period to its close.
-    pub settle: Span,
-    /// The closed periods that stay readable entry by entry.
-    pub keep_periods: u32,
     /// The ranks of equal results.
     pub ranking: Ranking,
     /// The tag for each of whose values there is one more board.
     pub split_by: Option<String>,
     /// The entries that are pushed to subscribers.
     pub top: u32,
-    /// The decimal places of a displayed score. Scores are integers.
-    pub decimals: u32,
     /// The awards that count for a player in a period; 0: any number.
     pub attempts: u32,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            actions: ActionFilter::All,
+            tags: BTreeMap::new(),
+            measure: Measure::Points,
+            aggregate: Aggregate::Sum,
+            order: Order::Desc,
+            ranking: Ranking::Competition,
+            split_by: None,
+            top: 10,
+            attempts: 0,
+        }
+    }
+}
+
+impl Rules {
+    /// Whether results have a subscore. A sum has none.
+    pub fn has_subscores(&self) -> bool {
+        self.aggregate != Aggregate::Sum
+    }
+
+    /// Whether adjustments count: only on sums of points over all awards.
+    pub fn counts_adjustments(&self) -> bool {
+        (self.measure, self.aggregate) == (Measure::Points, Aggregate::Sum)
+            && self.actions == ActionFilter::All
+            && self.tags.is_empty()
+    }
+}
+
+/// A board's definition. docs/boards.md explains each key of `boards.toml`.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// Its name in paths and keys.
+    pub id: String,
+    /// Its name for players.
+    pub title: String,
+    /// How awards become entries.
+    pub rules: Rules,
+    /// Its periods.
+    pub schedule: Schedule,
+    /// The time from the end of a period to its close.
+    pub settle: Span,
+    /// The closed periods that stay readable entry by entry.
+    pub keep_periods: u32,
+    /// The decimal places of a displayed score. Scores are integers.
+    pub decimals: u32,
     /// Whether awards that are older than the definition count.
     pub backfill: bool,
     /// Who may see it.

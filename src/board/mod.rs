@@ -7,9 +7,9 @@ mod period;
 mod schedule;
 mod span;
 
-pub use boards::{BoardProblems, Boards};
+pub use boards::{BoardProblems, Boards, GLOBAL};
 pub use definition::{
-    ActionFilter, Aggregate, Definition, Measure, Order, Ranking, Viewer, Visibility, is_tag_name,
+    ActionFilter, Aggregate, Definition, Measure, Order, Ranking, Rules, Viewer, Visibility, is_tag_name,
     is_tag_value,
 };
 pub use period::{Period, Recurrence, Reset, Schedule, Unit};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Span;
 use super::boards::GLOBAL;
-use super::definition::{ActionFilter, Aggregate, Definition, Measure, is_tag_name, is_tag_value};
+use super::definition::{ActionFilter, Aggregate, Definition, Measure, Rules, is_tag_name, is_tag_value};
 use super::schedule::read_schedule;
 use crate::config::did_you_mean;
 use crate::config::fields::{self, Fields};
@@ -54,19 +54,11 @@ fn read_board(mut fields: Fields<'_>, action_types: &[&str]) -> Option<Definitio
     Some(Definition {
         id: id?,
         title: title?,
-        actions,
-        tags,
-        measure,
-        aggregate,
-        order,
+        rules: Rules { actions, tags, measure, aggregate, order, ranking, split_by, top, attempts },
         schedule: schedule?,
         settle,
         keep_periods,
-        ranking,
-        split_by,
-        top,
         decimals,
-        attempts,
         backfill,
         visibility,
     })
@@ -170,31 +162,43 @@ mod tests {
         let boards = parse(text).unwrap();
         let board = &boards.all()[1];
         assert_eq!((board.id.as_str(), board.title.as_str()), ("weekly-1", "This week"));
-        assert_eq!(board.actions, ActionFilter::Types(vec!["race".to_owned()]));
-        assert_eq!((board.tags["mode"].as_str(), board.tags.len()), ("ranked", 2));
+        assert_eq!(board.rules.actions, ActionFilter::Types(vec!["race".to_owned()]));
+        assert_eq!((board.rules.tags["mode"].as_str(), board.rules.tags.len()), ("ranked", 2));
         assert_eq!(
-            (board.measure, board.aggregate, board.order),
+            (board.rules.measure, board.rules.aggregate, board.rules.order),
             (Measure::Value, Aggregate::Best, Order::Asc)
         );
         assert!(matches!(board.schedule.recurrence, Recurrence::Calendar { unit: Unit::Week, .. }));
         assert_eq!(board.schedule.time_zone.iana_name(), Some("Europe/Berlin"));
-        assert_eq!((board.settle, board.keep_periods, board.ranking), (Span::Days(1), 52, Ranking::Dense));
-        assert_eq!((board.split_by.as_deref(), board.top, board.decimals), (Some("country"), 100, 3));
-        assert_eq!((board.attempts, board.backfill, board.visibility), (3, false, Visibility::Players));
+        assert_eq!(
+            (board.settle, board.keep_periods, board.rules.ranking),
+            (Span::Days(1), 52, Ranking::Dense)
+        );
+        assert_eq!(
+            (board.rules.split_by.as_deref(), board.rules.top, board.decimals),
+            (Some("country"), 100, 3)
+        );
+        assert_eq!((board.rules.attempts, board.backfill, board.visibility), (3, false, Visibility::Players));
     }
 
     #[test]
     fn only_the_id_is_required() {
         let boards = parse("[[board]]\nid = \"a\"\n").unwrap();
         let board = &boards.all()[1];
-        assert_eq!((board.title.as_str(), &board.actions, board.tags.len()), ("a", &ActionFilter::All, 0));
         assert_eq!(
-            (board.measure, board.aggregate, board.order),
+            (board.title.as_str(), &board.rules.actions, board.rules.tags.len()),
+            ("a", &ActionFilter::All, 0)
+        );
+        assert_eq!(
+            (board.rules.measure, board.rules.aggregate, board.rules.order),
             (Measure::Points, Aggregate::Sum, Order::Desc)
         );
         assert_eq!(board.schedule.recurrence, Recurrence::None);
-        assert_eq!((board.settle, board.keep_periods, board.ranking), (SETTLE, 104, Ranking::Competition));
-        assert_eq!((board.top, board.decimals, board.attempts), (10, 0, 0));
+        assert_eq!(
+            (board.settle, board.keep_periods, board.rules.ranking),
+            (SETTLE, 104, Ranking::Competition)
+        );
+        assert_eq!((board.rules.top, board.decimals, board.rules.attempts), (10, 0, 0));
         assert_eq!((board.backfill, board.visibility), (true, Visibility::Public));
     }
 

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::address::ClientAddress;
 use super::etag;
 use super::headers::bearer_token;
-use crate::account;
+use crate::account::{self, Identity};
 use crate::admin;
 use crate::app::App;
 use crate::board::{Aggregate, Definition, Measure, Order, Viewer, Visibility};
@@ -22,7 +22,9 @@ use crate::error::{Code, Error, Refusal, Result};
 
 /// `GET`: the boards that the caller may see, with `ETag` and 304.
 pub async fn list(State(app): State<Arc<App>>, from: ClientAddress, headers: HeaderMap) -> Result<Response> {
-    let viewer = viewer(&app, app.boards.strictest(), &headers, from).await?;
+    let strictest = app.boards.strictest();
+    let caller = if strictest == Visibility::Public { None } else { caller(&app, &headers, from).await? };
+    let viewer = viewer(&app, strictest, caller.as_ref()).await?;
     let now = app.clock.now();
     let boards: Vec<_> =
         app.boards.visible_to(viewer).map(|board| BoardBody::new(board, &board.id, now)).collect();
@@ -36,33 +38,45 @@ pub async fn one(
     headers: HeaderMap,
     address: Result<Path<String>, PathRejection>,
 ) -> Result<Response> {
-    let Path(address) = address.map_err(|_| Refusal::BoardNotFound)?;
-    let board = app.boards.find(&address)?;
-    if !board.visibility.is_open_to(viewer(&app, board.visibility, &headers, from).await?) {
-        return Err(Refusal::BoardNotFound.into());
-    }
+    let (address, board, _) = find(&app, address, &headers, from).await?;
     Ok(etag::respond(&headers, &BoardBody::new(board, &address, app.clock.now())))
 }
 
-/// The caller, as far as boards of this visibility depend on it. An invalid login is ignored, as in `GET /api/v1/actions`.
-async fn viewer(
-    app: &App,
-    visibility: Visibility,
+/// Finds a board that the caller may see. Returns its address, its definition, and the caller, if there is a valid login.
+pub async fn find<'a>(
+    app: &'a App,
+    address: Result<Path<String>, PathRejection>,
     headers: &HeaderMap,
     from: ClientAddress,
-) -> Result<Viewer> {
-    let Some(token) = bearer_token(headers).filter(|_| visibility != Visibility::Public) else {
+) -> Result<(String, &'a Definition, Option<Identity>)> {
+    let Path(address) = address.map_err(|_| Refusal::BoardNotFound)?;
+    let board = app.boards.find(&address)?;
+    let caller = caller(app, headers, from).await?;
+    if !board.visibility.is_open_to(viewer(app, board.visibility, caller.as_ref()).await?) {
+        return Err(Refusal::BoardNotFound.into());
+    }
+    Ok((address, board, caller))
+}
+
+/// The caller. An invalid login is ignored, as in `GET /api/v1/actions`.
+async fn caller(app: &App, headers: &HeaderMap, from: ClientAddress) -> Result<Option<Identity>> {
+    let Some(token) = bearer_token(headers) else { return Ok(None) };
+    match account::admit(&app.accounts, token, from.counted_as()).await {
+        Ok(caller) => Ok(Some(caller)),
+        Err(Error::Refused(refusal)) if refusal.code() == Code::InvalidToken => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The caller, as far as boards of this visibility depend on it.
+async fn viewer(app: &App, visibility: Visibility, caller: Option<&Identity>) -> Result<Viewer> {
+    let Some(caller) = caller.filter(|_| visibility != Visibility::Public) else {
         return Ok(Viewer::Anonymous);
-    };
-    let caller = match account::admit(&app.accounts, token, from.counted_as()).await {
-        Ok(caller) => caller,
-        Err(Error::Refused(refusal)) if refusal.code() == Code::InvalidToken => return Ok(Viewer::Anonymous),
-        Err(error) => return Err(error),
     };
     if visibility != Visibility::Admins {
         return Ok(Viewer::Player);
     }
-    match admin::require_admin(&app.admin, &caller).await {
+    match admin::require_admin(&app.admin, caller).await {
         Ok(()) => Ok(Viewer::Admin),
         Err(Error::Refused(Refusal::NotAdmin)) => Ok(Viewer::Player),
         Err(error) => Err(error),
@@ -101,15 +115,15 @@ impl<'a> BoardBody<'a> {
             // A period that contains the present is open.
             state: "open",
         });
-        let Definition { title, measure, aggregate, order, decimals, top, .. } = board;
+        let Definition { title, rules, decimals, .. } = board;
         Self {
             id,
             title,
-            measure: *measure,
-            aggregate: *aggregate,
-            order: *order,
+            measure: rules.measure,
+            aggregate: rules.aggregate,
+            order: rules.order,
             decimals: *decimals,
-            top: *top,
+            top: rules.top,
             period,
         }
     }

@@ -1,6 +1,7 @@
 //! Request bodies: read as a whole, then field by field. All problems of a body are reported together. Unknown fields are errors.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -9,6 +10,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::MAX_BODY_BYTES;
 use crate::action::proof::shortened;
@@ -153,6 +155,20 @@ impl<'a> Fields<'a> {
             self.problems.push(FieldError::new(name, problem));
         }
         object
+    }
+
+    /// A required list of different UUIDs.
+    pub fn uuids(&mut self, name: &str, counts: RangeInclusive<usize>) -> Option<Vec<Uuid>> {
+        let ids: Option<Vec<Uuid>> = self.take(name).and_then(|value| serde_json::from_str(value).ok());
+        let ids = ids.filter(|ids| counts.contains(&ids.len()));
+        let Some(mut ids) = ids else {
+            let problem = format!("must be a list of {} to {} UUIDs", counts.start(), counts.end());
+            self.problems.push(FieldError::new(name, problem));
+            return None;
+        };
+        ids.sort_unstable();
+        ids.dedup();
+        Some(ids)
     }
 
     /// Takes a field's JSON, if it is present and not null.

@@ -32,9 +32,11 @@ pub fn status(code: Code) -> StatusCode {
             StatusCode::UNAUTHORIZED
         }
         Code::Forbidden => StatusCode::FORBIDDEN,
-        Code::NotFound | Code::TokenNotFound | Code::UserNotFound | Code::BoardNotFound => {
-            StatusCode::NOT_FOUND
-        }
+        Code::NotFound
+        | Code::TokenNotFound
+        | Code::UserNotFound
+        | Code::BoardNotFound
+        | Code::PeriodNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::TokenAlreadyUsed | Code::SessionMismatch | Code::AlreadyExists | Code::IdempotencyMismatch => {
             StatusCode::CONFLICT

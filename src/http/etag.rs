@@ -10,9 +10,31 @@ use crate::crypto::sha256_hex;
 
 /// Responds with JSON and a digest of it as its tag.
 pub fn respond(request_headers: &HeaderMap, body: &impl Serialize) -> Response {
+    let text = to_json(body);
+    let tag = format!("\"{}\"", digest(&text));
+    send(request_headers, text, tag)
+}
+
+/// Responds with JSON and a weak tag (RFC 9110, section 8.8.1): the digest of `compared`, the body without what may differ.
+pub fn respond_weakly(
+    request_headers: &HeaderMap,
+    body: &impl Serialize,
+    compared: &impl Serialize,
+) -> Response {
+    let tag = format!("W/\"{}\"", digest(&to_json(compared)));
+    send(request_headers, to_json(body), tag)
+}
+
+fn to_json(body: &impl Serialize) -> String {
     // Only numbers and strings: this cannot fail.
-    let text = serde_json::to_string(body).unwrap_or_default();
-    let tag = format!("\"{}\"", &sha256_hex(&[text.as_bytes()])[..32]);
+    serde_json::to_string(body).unwrap_or_default()
+}
+
+fn digest(text: &str) -> String {
+    sha256_hex(&[text.as_bytes()])[..32].to_owned()
+}
+
+fn send(request_headers: &HeaderMap, text: String, tag: String) -> Response {
     let is_cached =
         request_headers.get(IF_NONE_MATCH).is_some_and(|value| etag_matches(value, tag.as_bytes()));
     let caching = [(CACHE_CONTROL, "no-cache".to_owned()), (ETAG, tag)];

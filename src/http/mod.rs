@@ -9,6 +9,7 @@ mod admin;
 mod asyncapi;
 mod auth;
 mod board;
+mod board_entries;
 mod boards;
 pub(crate) mod body;
 mod cors;
@@ -92,6 +93,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/users/{userId}", get(users::profile))
         .route("/api/v1/users/{userId}/history", get(users::history))
         .route("/api/v1/me", get(users::me))
+        .route("/api/v1/boards/{board}/entries", get(board_entries::page))
+        .route("/api/v1/boards/{board}/entries/lookup", post(board_entries::lookup))
         .route("/api/v1/callbacks/admob", get(actions::admob))
         .route("/api/v1/ws", get(realtime::open))
         .route("/api/v1/leaderboard/stream", get(realtime::stream))

@@ -55,7 +55,7 @@ pub async fn award_history(
     let operation = "read_award_history";
     let query = sqlx::query(
         "SELECT event_id, action_type, points_earned, hlc_us FROM score_history
-         WHERE user_id = $1 AND hlc_us < $2 AND action_token_hash <> '' AND NOT held
+         WHERE user_id = $1 AND hlc_us < $2 AND action_token_hash <> '' AND NOT held AND voided_by IS NULL
          ORDER BY hlc_us DESC LIMIT $3",
     )
     .bind(user)

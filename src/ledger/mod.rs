@@ -1,8 +1,9 @@
 //! Postgres as the ledger. The outbox becomes rows, each exactly once; Redis is compared with the ledger and loaded from it. Nothing here
 //! decides what an award is worth.
 
-mod board_corrections;
 mod award_history;
+mod board_corrections;
+mod boards;
 mod chain;
 mod leader;
 mod migrate;
@@ -12,8 +13,9 @@ mod pg_time;
 mod restore;
 mod rollup;
 
-pub use board_corrections::record as record_board_correction;
 pub use award_history::{AwardPage, PastAward, award_history};
+pub use board_corrections::record as record_board_correction;
+pub use boards::follow_boards_forever;
 pub use chain::verify::{Mismatch, VerifyReport, check_forever, check_sample, verify, verify_ledger};
 pub use chain::{GENESIS_HASH, Hash, Link};
 pub use migrate::{Migrations, application_name, check_tables, contract, deployment, migrate};
@@ -33,8 +35,11 @@ pub use rollup::{HOUR_MS, Period, SESSION_CLASSES, UNCOUNTED_SESSIONS, roll_up, 
 
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
 use crate::account::Accounts;
 use crate::action::Catalogue;
+use crate::board::Boards;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::cursor::Cursors;
@@ -60,8 +65,11 @@ pub struct Ledger {
     /// The newest board that this node has shown: a board that opens must be newer.
     pub hub: Arc<Hub>,
     pub catalogue: Arc<Catalogue>,
+    pub boards: Arc<Boards>,
     pub receipts: Arc<ReceiptKeys>,
     pub commits: Commits,
+    /// Notified when entries were committed, to wake the follower of the boards.
+    pub committed: Notify,
     pub failures: WriteFailures,
     /// `None` if tracing is off.
     pub traces: Option<Arc<Traces>>,

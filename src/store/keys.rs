@@ -15,6 +15,11 @@ pub fn trace_channel(board: BoardId) -> String {
     format!("trace:{board}")
 }
 
+/// Channel on which changes of a board's entries are announced. `address` is a board's id, or `id@value`.
+pub fn entries_channel(address: &str) -> String {
+    format!("entries:{address}")
+}
+
 /// Channel of one user.
 pub fn personal_channel(user: Uuid) -> String {
     format!("personal:{user}")
@@ -120,6 +125,12 @@ impl Keys {
     /// The keys of a board. There is one board so far.
     pub fn board(&self, _: BoardId) -> &BoardKeys {
         &self.global
+    }
+
+    /// The sorted set of one period of a board that follows the ledger; these are the keys of that board's place. The keys of the other
+    /// parts begin with it.
+    pub fn period(&self, period: &str) -> String {
+        format!("leaderboard:{}:{period}", self.tag)
     }
 
     fn of(&self, kind: &str, whose: &str) -> String {

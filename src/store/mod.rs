@@ -4,6 +4,7 @@
 mod board;
 mod commands;
 mod connection;
+mod entries;
 #[doc(hidden)]
 pub mod internals;
 mod keys;
@@ -11,9 +12,11 @@ mod outbox;
 mod script;
 mod shard;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use redis::FromRedisValue;
 
 pub use board::board_shape::{BoardShape, Bucket};
@@ -34,7 +37,12 @@ pub use commands::redeem_reply::{AwardReply, ReceiptData, RedeemReply};
 pub use commands::script_refusal::ScriptRefusal;
 pub use commands::session::{FinishedSession, Session, Start};
 pub use connection::{OutboxReader, Subscription};
-pub use keys::{BAN_MESSAGE, board_channel, personal_channel, trace_channel};
+pub use entries::PeriodKey;
+pub use entries::apply::{Applied, Batch as EntryBatch, Change, EntryChange, EntryRules};
+pub use entries::load::EntriesLoad;
+pub use entries::order::{EntryOrder, Ranked};
+pub use entries::read::{EntriesPage, EntriesQuery, Place, PlacedEntry};
+pub use keys::{BAN_MESSAGE, board_channel, entries_channel, personal_channel, trace_channel};
 pub use outbox::OLDEST;
 pub use outbox::entry::{Entry, EntryKind, UnreadableEntry};
 pub use shard::{ShardPosition, shard_of};
@@ -70,6 +78,8 @@ pub struct Store {
     shards: Vec<Shard>,
     /// The place of the board that is merged from all shards; none if there is one shard.
     merged: Option<Shard>,
+    /// The places of the boards that follow the ledger, by board id. Each board is whole in one slot.
+    board_places: Mutex<HashMap<String, Arc<Shard>>>,
     rank_batcher: RankBatcher,
     topology: Topology,
     scripts: Scripts,

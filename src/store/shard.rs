@@ -126,6 +126,19 @@ impl Store {
         &self.shards[shard_of(text.as_bytes(), self.shards.len())]
     }
 
+    /// The place of a board that follows the ledger.
+    pub(super) fn board_place(&self, board: &str) -> Arc<Shard> {
+        let mut places = self.board_places.lock();
+        if let Some(place) = places.get(board) {
+            return place.clone();
+        }
+        let keys = Keys::of_shard(format!("{{{board}}}"));
+        // A wrong server redirects, and then the right one is found.
+        let place = Arc::new(Shard::new(0, keys, self.shown().server()));
+        places.insert(board.to_owned(), place.clone());
+        place
+    }
+
     /// The place of the board that clients see: the merged board, or the only shard.
     pub(super) fn shown(&self) -> &Shard {
         self.merged.as_ref().unwrap_or(&self.shards[0])

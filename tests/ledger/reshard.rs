@@ -129,8 +129,9 @@ async fn the_number_of_shards_changes_under_load() {
         let mut config = stores.config.clone();
         config.redis.shards = shards;
         reshard_under_load(&mut stores, config, &OldBoard::default()).await;
-        let pattern =
-            |shards: u32| if shards == 1 { "leaderboard:*".to_owned() } else { format!("{{{shards}.*") };
+        let pattern = |shards: u32| {
+            if shards == 1 { "leaderboard:global*".to_owned() } else { format!("{{{shards}.*") }
+        };
         let mut connection = connect_redis(&stores.redis.url).await.unwrap();
         for other in [1, 2, 4].into_iter().filter(|other| *other != shards) {
             let keys: Vec<String> =

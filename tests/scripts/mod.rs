@@ -4,6 +4,7 @@ mod admin;
 mod board;
 mod board_opening;
 pub mod clock;
+mod entries;
 mod issue;
 mod prove;
 mod random_clock;

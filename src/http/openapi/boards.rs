@@ -1,9 +1,12 @@
 //! The boards and their periods: `/api/v1/boards`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::operation::Operation;
-use super::schema::{integer, list, named, object, one_of, or_null, text, time};
+use super::schema::{
+    boolean, integer, list, named, object, one_of, or_null, percentage, range, signed_integer, text, time,
+    uuid,
+};
 use crate::error::Code;
 
 pub fn operations() -> Vec<Operation> {
@@ -29,7 +32,44 @@ pub fn operations() -> Vec<Operation> {
             .cached("The board", board())
             .path_parameter("board", text(address), "weekly")
             .refused(&[Code::BoardNotFound]),
+        page(address),
+        lookup(address),
     ]
+}
+
+fn page(address: &str) -> Operation {
+    let about = "Returns a page of the entries, best first. An entry has a unique `position`, and a `rank` that equal results share. \
+        `next` and `previous` are cursors: a cursor is a place in the order, so a player who does not move is on exactly one page. The `ETag` \
+        ignores `asOf`.";
+    let operation =
+        Operation::get("/api/v1/boards/{board}/entries", "listEntries", "List the entries of a board", about);
+    let around = "`me` or a user's UUID: that entry is in the middle of the page. `me` needs a login";
+    operation
+        .optional_login()
+        .cached("A page", page_schema())
+        .path_parameter("board", text(address), "weekly")
+        .optional_parameter("period", text("Id of a period. The current one by default"))
+        .optional_parameter("limit", range("Most entries of the page", 200, 25))
+        .optional_parameter("cursor", text("`next` or `previous` of a page of this list"))
+        .optional_parameter("around", text(around))
+        .optional_parameter("top", json!({ "type": "integer", "minimum": 0, "maximum": 100, "default": 0, "description": "Best entries to add before the page" }))
+        .refused(&[Code::BoardNotFound, Code::PeriodNotFound, Code::Unauthorized])
+}
+
+fn lookup(address: &str) -> Operation {
+    let about = "Returns the entries of up to 200 users, such as friends, best first. `relative` is the place that each \
+        would have if they were the only ones.";
+    let path = "/api/v1/boards/{board}/entries/lookup";
+    let body = object(&[
+        ("userIds", list(uuid("A user's UUID"))),
+        ("period?", text("Id of a period. The current one by default")),
+    ]);
+    Operation::post(path, "lookUpEntries", "Look up the entries of users", about)
+        .optional_login()
+        .path_parameter("board", text(address), "weekly")
+        .body(body, json!({ "userIds": ["0198c0de-0000-7000-8000-000000000001"] }))
+        .answer(200, "The entries", lookup_schema())
+        .refused(&[Code::BoardNotFound, Code::PeriodNotFound])
 }
 
 fn board() -> Value {
@@ -56,4 +96,65 @@ fn period() -> Value {
     ]);
     period["description"] = about.into();
     named("BoardPeriod", period)
+}
+
+fn list_fields() -> Vec<(&'static str, Value)> {
+    vec![
+        ("board", text("The board's address as requested")),
+        ("period", text("Id of the period")),
+        ("state", one_of(&["open", "settling"])),
+        ("version", integer("Grows with every change of the board")),
+        (
+            "asOf",
+            or_null(time("Everything redeemed until then is counted; null while the period is not loaded")),
+        ),
+        (
+            "stale",
+            boolean(
+                "Whether newer awards may be missing, because a store is unavailable or the board is loading",
+            ),
+        ),
+        ("total", integer("Entries on the board")),
+    ]
+}
+
+fn entry_fields() -> Vec<(&'static str, Value)> {
+    vec![
+        ("position", integer("Unique place, from 1. Of equal results the earlier one is first")),
+        ("rank", integer("Place that equal results share, unless the board's ranking is `ordinal`")),
+        ("percentile?", percentage("Percentage of the entries that this one is at least as good as")),
+        ("userId", uuid("The player's UUID")),
+        ("username", text("The player's name")),
+        ("displayName", text("The name to show")),
+        ("score", signed_integer("The score")),
+        ("subscore?", integer("Decides between equal scores")),
+        ("achievedAt", time("When the result was reached")),
+    ]
+}
+
+fn entry() -> Value {
+    named("BoardEntry", object(&entry_fields()))
+}
+
+fn page_schema() -> Value {
+    let mut fields = list_fields();
+    fields.push(("entries", list(entry())));
+    fields.push(("me?", or_null(entry())));
+    fields.push(("next?", text("Cursor of the next page; absent on the last one")));
+    fields.push(("previous?", text("Cursor of the previous page; absent on the first one")));
+    named("BoardPage", object(&fields))
+}
+
+fn lookup_schema() -> Value {
+    let relative = object(&[
+        ("position", integer("Unique place, from 1")),
+        ("rank", integer("Place that equal results share")),
+    ]);
+    let mut entry_fields = entry_fields();
+    entry_fields.push(("relative", named("RelativePlace", relative)));
+    let entry = named("LookupEntry", object(&entry_fields));
+    let mut fields = list_fields();
+    fields.push(("entries", list(entry)));
+    fields.push(("notFound", list(uuid("A user without an entry"))));
+    named("BoardLookup", object(&fields))
 }

@@ -25,6 +25,17 @@ pub fn integer(about: &str) -> Value {
     json!({ "type": "integer", "minimum": 0, "maximum": (1u64 << 53) - 1, "description": about })
 }
 
+/// An integer from -(2^53 - 1) to 2^53 - 1.
+pub fn signed_integer(about: &str) -> Value {
+    let largest = (1i64 << 53) - 1;
+    json!({ "type": "integer", "minimum": -largest, "maximum": largest, "description": about })
+}
+
+/// A number from 0 to 100.
+pub fn percentage(about: &str) -> Value {
+    json!({ "type": "number", "minimum": 0, "maximum": 100, "description": about })
+}
+
 /// A boolean that is always true. Not a `const`: generated Python clients compare that with the string `true`.
 pub fn always_true(about: &str) -> Value {
     json!({ "type": "boolean", "not": { "const": false }, "description": about })

@@ -113,6 +113,7 @@ async fn write_with_timeout(
     };
     if written.is_ok() {
         ledger.failures.reset();
+        ledger.committed.notify_one();
     }
     end_spans(spans, written.as_ref().err());
     written

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Value};
 
@@ -47,6 +48,7 @@ impl Store {
         Ok(Self {
             shards: (0..shards).map(shard).collect(),
             merged,
+            board_places: Mutex::default(),
             rank_batcher: RankBatcher::default(),
             topology,
             scripts: Scripts::new(),

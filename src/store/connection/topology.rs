@@ -227,7 +227,10 @@ impl Store {
     /// # Errors
     /// No server answers.
     pub(in crate::store) async fn refresh_topology(&self) -> Result<(), Fault> {
-        self.topology.refresh(&self.all_shards()).await
+        let places: Vec<Arc<Shard>> = self.board_places.lock().values().cloned().collect();
+        let shards: Vec<&Shard> =
+            self.all_shards().into_iter().chain(places.iter().map(|it| &**it)).collect();
+        self.topology.refresh(&shards).await
     }
 
     /// Refreshes the topology once a second, unless it is static.

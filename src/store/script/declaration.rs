@@ -127,6 +127,12 @@ macro_rules! encode_as_it_is {
 
 encode_as_it_is!(&str String u64 i64 u32 usize);
 
+impl Encode for &[u8] {
+    fn encode(&self, command: &mut Cmd) {
+        command.arg(self);
+    }
+}
+
 impl Encode for bool {
     fn encode(&self, command: &mut Cmd) {
         command.arg(if *self { "1" } else { "0" });

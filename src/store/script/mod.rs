@@ -83,7 +83,7 @@ macro_rules! libs {
     };
 }
 
-libs!(reply clock epoch rate precheck limits session token proof judging answer entry board merge personal_update outbox);
+libs!(reply clock epoch rate precheck limits session token proof judging answer entry board merge personal_update outbox entry_order);
 
 macro_rules! scripts {
     ($($name:ident: $Call:path),* $(,)?) => {
@@ -126,6 +126,9 @@ scripts! {
     load: crate::store::board::load::LoadCall<'_>,
     apply_restrictions: crate::store::commands::admin::ApplyRestrictionsCall<'_>,
     adjust: crate::store::commands::admin::AdjustCall<'_>,
+    apply_entries: crate::store::entries::apply::ApplyEntriesCall<'_>,
+    replace_entries: crate::store::entries::load::ReplaceEntriesCall<'_>,
+    read_entries: crate::store::entries::read::ReadEntriesCall<'_>,
 }
 
 impl Scripts {

@@ -103,6 +103,12 @@ pub async fn board(driver: &mut Driver, node: &TestNode) {
         driver.call(node, id, request().header("if-none-match", &tag), 304).await;
     }
     driver.call(node, "getBoard", Request::default().path_value("nothing"), 404).await;
+    driver.call(node, "listEntries", Request::default().path_value("weekly"), 200).await;
+    driver.call(node, "listEntries", Request::default().path_value("nothing"), 404).await;
+    let users = Request::default().body(json!({ "userIds": [uuid::Uuid::nil()] }));
+    driver.call(node, "lookUpEntries", users.path_value("weekly"), 200).await;
+    let users = Request::default().body(json!({ "userIds": [] }));
+    driver.call(node, "lookUpEntries", users.path_value("weekly"), 400).await;
     let refused = driver.call(node, "getUserScore", by(&ada).path_value("watcher"), 400).await;
     assert_eq!(refused.fields(), ["userId"]);
     let number = ada.identity.number.to_string();

@@ -1,0 +1,224 @@
+//! Applies the chain to the boards while this node is the ledger's leader. Each period in Redis has the sequence number at which it stands,
+//! and refuses a batch that begins elsewhere, so each entry counts once even if two nodes believe that they lead.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::counting::{LedgerEntry, Span, entries_query, entry_rules, order, set_entry};
+use super::load::load_period;
+use super::periods::{self, OpenPeriod};
+use crate::db::{ANSWER_TIMEOUT, sql_fault, timed, with_timeout};
+use crate::error::Fault;
+use crate::ledger::Ledger;
+use crate::ledger::chain::SHARD;
+use crate::store::{Applied, Change, EntryBatch, EntryChange, PeriodKey};
+
+/// Entries of the chain per step. A call of Redis with so many changes takes about 5 ms.
+const BATCH: i64 = 500;
+/// How long the follower waits for new entries. Then it renews the time until which the boards are complete.
+const IDLE: Duration = Duration::from_millis(500);
+/// How often the open periods are listed.
+const LIST_INTERVAL: Duration = Duration::from_secs(1);
+/// Pause after an error.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// Follows the ledger for ever.
+pub async fn follow_boards_forever(ledger: Arc<Ledger>) {
+    let mut follower = Follower::default();
+    loop {
+        if !ledger.health.is_leader() {
+            follower = Follower::default();
+            tokio::time::sleep(IDLE).await;
+            continue;
+        }
+        match follower.step(&ledger).await {
+            Ok(true) => {}
+            Ok(false) => drop(tokio::time::timeout(IDLE, ledger.committed.notified()).await),
+            Err(fault) => {
+                tracing::warn!(%fault, "following the ledger failed, boards are stale, retrying");
+                follower = Follower::default();
+                tokio::time::sleep(RETRY_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// A period and where it stands; `None`: not known yet.
+struct Followed {
+    period: OpenPeriod,
+    stands_at: Option<i64>,
+}
+
+#[derive(Default)]
+struct Follower {
+    periods: Vec<Followed>,
+    listed: Option<Instant>,
+}
+
+/// The ledger, as one step sees it.
+#[derive(Clone, Copy)]
+struct Head {
+    seq: i64,
+    hlc_us: i64,
+    has_corrections: bool,
+    /// Everything redeemed until then is in the ledger (ms by Redis' clock).
+    complete_until_ms: i64,
+}
+
+impl Follower {
+    /// Applies the next entries to all periods. Returns true if there are more.
+    async fn step(&mut self, ledger: &Ledger) -> Result<bool, Fault> {
+        // From before the ledger is read: later entries may be missing there.
+        let now_us = ledger.store.now_us().await?;
+        let oldest_ms = ledger.store.oldest_entry_ms().await?;
+        let complete_until_ms = oldest_ms.unwrap_or(i64::MAX).min(now_us / 1000);
+        let query_name = "follow_ledger";
+        let mut connection = ledger.database.acquire().await.map_err(|error| sql_fault(query_name, error))?;
+        if self.listed.is_none_or(|at| at.elapsed() > LIST_INTERVAL) {
+            let now = Timestamp::from_microsecond(now_us).unwrap_or_default();
+            let listed = periods::open_current(&mut connection, &ledger.boards, now);
+            self.keep(with_timeout("list_open_periods", ANSWER_TIMEOUT, listed).await?);
+            self.listed = Some(Instant::now());
+        }
+        let read = read_head(&mut connection, complete_until_ms);
+        let head = with_timeout(query_name, ANSWER_TIMEOUT, timed(&ledger.metrics, query_name, read)).await?;
+        self.locate(ledger, head).await?;
+        let Some(from) = self.periods.iter().filter_map(|it| it.stands_at).min() else { return Ok(false) };
+        let to = head.seq.min(from + BATCH);
+        let entries = if to > from {
+            let read = LedgerEntry::read(&mut connection, from, to - from);
+            let query_name = "read_ledger_for_boards";
+            with_timeout(query_name, ANSWER_TIMEOUT, timed(&ledger.metrics, query_name, read)).await?
+        } else {
+            Vec::new()
+        };
+        let is_complete = to == head.seq;
+        for followed in &mut self.periods {
+            // Until the newest entries are applied, a period is as old as it was.
+            let as_of_ms = if is_complete { head.complete_until_ms } else { 0 };
+            followed.apply(ledger, &entries, to, as_of_ms, head.hlc_us).await?;
+        }
+        if is_complete && head.has_corrections {
+            self.correct(ledger, &mut connection, head).await?;
+        }
+        Ok(!is_complete)
+    }
+
+    fn keep(&mut self, open: Vec<OpenPeriod>) {
+        let known = std::mem::take(&mut self.periods);
+        let stands_at = |period: &OpenPeriod| {
+            let same = |it: &&Followed| it.period.board == period.board && it.period.id == period.id;
+            known.iter().find(same)?.stands_at
+        };
+        self.periods =
+            open.into_iter().map(|period| Followed { stands_at: stands_at(&period), period }).collect();
+    }
+
+    /// Finds where the periods stand, and loads those that Redis does not have.
+    async fn locate(&mut self, ledger: &Ledger, head: Head) -> Result<(), Fault> {
+        for followed in self.periods.iter_mut().filter(|it| it.stands_at.is_none()) {
+            let found = ledger.store.entries_seq(followed.key()).await?;
+            followed.stands_at = match found.filter(|seq| *seq <= head.seq) {
+                Some(seq) => Some(seq),
+                None => load_period(ledger, &followed.period, head.complete_until_ms).await?,
+            };
+        }
+        Ok(())
+    }
+
+    /// Computes the entries of users again whose awards or restrictions changed otherwise than by the next entry of the chain.
+    async fn correct(&self, ledger: &Ledger, connection: &mut PgConnection, head: Head) -> Result<(), Fault> {
+        let query_name = "correct_boards";
+        let read = sqlx::query_as("SELECT id, user_id FROM board_corrections ORDER BY id LIMIT 100");
+        let corrections: Vec<(i64, Uuid)> =
+            with_timeout(query_name, ANSWER_TIMEOUT, read.fetch_all(&mut *connection)).await?;
+        let (ids, mut users): (Vec<i64>, Vec<Uuid>) = corrections.into_iter().unzip();
+        users.sort_unstable();
+        users.dedup();
+        let mut is_everywhere = true;
+        for Followed { period, stands_at } in &self.periods {
+            let Some(seq) = *stands_at else {
+                is_everywhere = false;
+                continue;
+            };
+            let span = Span {
+                from_us: period.starts_us,
+                until_us: period.ends_us,
+                to_seq: seq,
+                users: Some(&users),
+            };
+            let mut query = entries_query(&period.rules, span);
+            let rows = query.build().fetch_all(&mut *connection);
+            let rows =
+                with_timeout(query_name, ANSWER_TIMEOUT, timed(&ledger.metrics, query_name, rows)).await?;
+            let remove = |user: &Uuid| EntryChange {
+                order: order(&period.rules),
+                split: None,
+                user: *user,
+                username: String::new(),
+                change: Change::Remove,
+            };
+            let sets = rows.iter().map(|row| set_entry(&period.rules, row));
+            let changes: Result<Vec<_>, _> = users.iter().map(|user| Ok(remove(user))).chain(sets).collect();
+            let changes = changes.map_err(|error| sql_fault(query_name, error))?;
+            let key = PeriodKey { board: &period.board, period: &period.id };
+            let batch = EntryBatch {
+                from_seq: seq,
+                to_seq: seq,
+                as_of_ms: head.complete_until_ms,
+                floor: head.hlc_us,
+            };
+            let applied =
+                ledger.store.apply_entries(key, entry_rules(&period.rules), batch, &changes).await?;
+            is_everywhere &= applied == Applied::Yes;
+        }
+        if is_everywhere {
+            let delete = sqlx::query("DELETE FROM board_corrections WHERE id = ANY($1)").bind(ids);
+            with_timeout(query_name, ANSWER_TIMEOUT, delete.execute(connection)).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Followed {
+    fn key(&self) -> PeriodKey<'_> {
+        PeriodKey { board: &self.period.board, period: &self.period.id }
+    }
+
+    /// Applies the entries that the period does not have yet.
+    async fn apply(
+        &mut self,
+        ledger: &Ledger,
+        entries: &[LedgerEntry],
+        to_seq: i64,
+        as_of_ms: i64,
+        floor: i64,
+    ) -> Result<(), Fault> {
+        let Some(from_seq) = self.stands_at.filter(|seq| *seq <= to_seq) else { return Ok(()) };
+        let span = self.period.starts_us..self.period.ends_us;
+        let new = entries.iter().filter(|entry| entry.seq > from_seq && span.contains(&entry.hlc_us));
+        let changes: Vec<EntryChange> = new.flat_map(|entry| entry.changes(&self.period.rules)).collect();
+        let batch = EntryBatch { from_seq, to_seq, as_of_ms, floor };
+        let rules = entry_rules(&self.period.rules);
+        self.stands_at = match ledger.store.apply_entries(self.key(), rules, batch, &changes).await? {
+            Applied::Yes => Some(to_seq),
+            // Redis lost the period, or another leader is ahead: the next step finds out.
+            Applied::StandsAt(_) => None,
+        };
+        Ok(())
+    }
+}
+
+async fn read_head(connection: &mut PgConnection, complete_until_ms: i64) -> Result<Head, sqlx::Error> {
+    let (seq, hlc_us, has_corrections) = sqlx::query_as(
+        "SELECT seq, hlc_us, EXISTS (SELECT FROM board_corrections) FROM ledger_heads WHERE shard = $1",
+    )
+    .bind(SHARD)
+    .fetch_one(connection)
+    .await?;
+    Ok(Head { seq, hlc_us, has_corrections, complete_until_ms })
+}

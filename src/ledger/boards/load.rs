@@ -1,0 +1,48 @@
+//! Loads one period from the ledger: a new one, one that Redis lost, or all of a board's awards that are older than the board.
+
+use futures::TryStreamExt;
+use sqlx::postgres::PgRow;
+
+use super::counting::{Span, entries_query, entry_rules, set_entry};
+use super::periods::OpenPeriod;
+use crate::db::{begin, sql_fault};
+use crate::error::Fault;
+use crate::ledger::Ledger;
+use crate::ledger::chain::SHARD;
+use crate::store::PeriodKey;
+
+/// Entries per call of Redis.
+const BATCH: usize = 1000;
+
+/// Loads a period and returns the sequence number at which it stands; `None` if it stands later already.
+///
+/// # Errors
+/// A store is unavailable. The period is as before.
+pub async fn load_period(ledger: &Ledger, period: &OpenPeriod, as_of_ms: i64) -> Result<Option<i64>, Fault> {
+    let query_name = "load_board";
+    let fault = |error| sql_fault(query_name, error);
+    let statement = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    let mut snapshot = begin(&ledger.database, statement).await.map_err(fault)?;
+    let head = sqlx::query_as("SELECT seq, hlc_us FROM ledger_heads WHERE shard = $1").bind(SHARD);
+    let (to_seq, head_hlc_us): (i64, i64) = head.fetch_one(&mut *snapshot).await.map_err(fault)?;
+    let key = PeriodKey { board: &period.board, period: &period.id };
+    let mut load = ledger.store.load_entries(key, entry_rules(&period.rules)).await?;
+    let span = Span { from_us: period.starts_us, until_us: period.ends_us, to_seq, users: None };
+    let mut query = entries_query(&period.rules, span);
+    let mut chunks = query.build().fetch(&mut *snapshot).try_chunks(BATCH);
+    let mut entries = 0;
+    while let Some(rows) = chunks.try_next().await.map_err(|error| fault(error.1))? {
+        let set = |row: &PgRow| set_entry(&period.rules, row).map_err(fault);
+        load.add(&rows.iter().map(set).collect::<Result<Vec<_>, _>>()?).await?;
+        entries += rows.len();
+    }
+    let is_current = load.replace_entries(to_seq, as_of_ms, head_hlc_us).await?;
+    tracing::info!(
+        board = period.board,
+        period = period.id,
+        entries,
+        seq = to_seq,
+        "board loaded from the ledger"
+    );
+    Ok(is_current.then_some(to_seq))
+}

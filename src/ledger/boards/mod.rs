@@ -1,0 +1,8 @@
+//! The boards that follow the ledger: the leader derives their entries from the chain, in its order, and keeps them in Redis.
+
+mod counting;
+mod follow;
+mod load;
+mod periods;
+
+pub use follow::follow_boards_forever;

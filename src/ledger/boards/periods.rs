@@ -1,0 +1,83 @@
+//! The open periods of the boards, as Postgres has them.
+
+use jiff::Timestamp;
+use sqlx::types::Json;
+use sqlx::{PgConnection, Row};
+
+use crate::board::{Boards, Definition, Period, Rules};
+
+/// A period that is not closed.
+#[derive(Clone, Debug)]
+pub struct OpenPeriod {
+    /// Id of the board.
+    pub board: String,
+    /// Id of the period.
+    pub id: String,
+    /// Awards with a clock from here on belong to it…
+    pub starts_us: i64,
+    /// … up to here, exclusive.
+    pub ends_us: i64,
+    /// How awards become its entries.
+    pub rules: Rules,
+}
+
+/// Begins the current period of every board that has none, and returns all that are not closed.
+pub async fn open_current(
+    connection: &mut PgConnection,
+    boards: &Boards,
+    now: Timestamp,
+) -> Result<Vec<OpenPeriod>, sqlx::Error> {
+    let mut open = list_open(connection, boards).await?;
+    let is_known = |open: &[OpenPeriod], board: &Definition| {
+        let now_us = now.as_microsecond();
+        open.iter().any(|it| it.board == board.id && (it.starts_us..it.ends_us).contains(&now_us))
+    };
+    let missing = boards.followed().filter(|board| !is_known(&open, board));
+    let begins = missing.filter_map(|board| Some((board, board.schedule.containing(now)?)));
+    let mut is_changed = false;
+    for (board, period) in begins {
+        is_changed |= begin(connection, board, &period).await?;
+    }
+    if is_changed {
+        open = list_open(connection, boards).await?;
+    }
+    Ok(open)
+}
+
+/// Returns false if another leader has begun it, or if it was closed already.
+async fn begin(
+    connection: &mut PgConnection,
+    board: &Definition,
+    period: &Period,
+) -> Result<bool, sqlx::Error> {
+    // The previous period may have followed another schedule: then this one begins at its end.
+    let insert = sqlx::query(
+        "INSERT INTO board_periods (board, period, starts_us, ends_us, rules)
+         SELECT $1, $2, greatest($3, max(ends_us)), $4, $5 FROM board_periods WHERE board = $1
+         HAVING coalesce(max(ends_us), $3) < $4 ON CONFLICT DO NOTHING",
+    );
+    let starts_us = period.starts_at.map_or(i64::MIN, Timestamp::as_microsecond);
+    let ends_us = period.ends_at.map_or(i64::MAX, Timestamp::as_microsecond);
+    let insert = insert.bind(&board.id).bind(&period.id).bind(starts_us).bind(ends_us);
+    Ok(insert.bind(Json(&board.rules)).execute(connection).await?.rows_affected() > 0)
+}
+
+async fn list_open(connection: &mut PgConnection, boards: &Boards) -> Result<Vec<OpenPeriod>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT board, period, starts_us, ends_us, rules FROM board_periods
+         WHERE closed_at IS NULL AND board = ANY($1) ORDER BY starts_us, board",
+    );
+    let ids: Vec<&str> = boards.followed().map(|board| board.id.as_str()).collect();
+    let rows = rows.bind(ids).fetch_all(connection).await?;
+    let period = |row: &sqlx::postgres::PgRow| {
+        let Json(rules) = row.try_get("rules")?;
+        Ok(OpenPeriod {
+            board: row.try_get("board")?,
+            id: row.try_get("period")?,
+            starts_us: row.try_get("starts_us")?,
+            ends_us: row.try_get("ends_us")?,
+            rules,
+        })
+    };
+    rows.iter().map(period).collect()
+}
