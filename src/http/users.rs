@@ -79,10 +79,16 @@ fn show(profile: &Profile) -> Value {
 }
 
 fn entry(award: &PastAward) -> Value {
-    json!({
+    let mut entry = json!({
         "eventId": award.event_id,
         "actionType": award.action_type,
         "points": award.points,
         "at": rfc3339(award.hlc_us / 1000),
-    })
+    });
+    for (name, number) in [("value", award.value), ("subscore", award.subscore)] {
+        if let Some(number) = number {
+            entry[name] = number.into();
+        }
+    }
+    entry
 }

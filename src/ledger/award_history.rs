@@ -19,6 +19,10 @@ pub struct PastAward {
     pub action_type: String,
     /// Points earned, from 0.
     pub points: i64,
+    /// The value that the proof established, from 0, such as milliseconds.
+    pub value: Option<i64>,
+    /// What decides between equal values, from 0.
+    pub subscore: Option<i64>,
     /// When, by Redis' clock: microseconds since the Unix epoch.
     pub hlc_us: i64,
 }
@@ -54,7 +58,8 @@ pub async fn award_history(
     };
     let operation = "read_award_history";
     let query = sqlx::query(
-        "SELECT event_id, action_type, points_earned, hlc_us FROM score_history
+        "SELECT event_id, action_type, points_earned, (note->>'value')::bigint AS value, (note->>'subscore')::bigint AS subscore, hlc_us
+         FROM score_history
          WHERE user_id = $1 AND hlc_us < $2 AND action_token_hash <> '' AND NOT held AND voided_by IS NULL
          ORDER BY hlc_us DESC LIMIT $3",
     )
@@ -68,6 +73,8 @@ pub async fn award_history(
             event_id: row.try_get("event_id")?,
             action_type: row.try_get("action_type")?,
             points: row.try_get("points_earned")?,
+            value: row.try_get("value")?,
+            subscore: row.try_get("subscore")?,
             hlc_us: row.try_get("hlc_us")?,
         })
     };

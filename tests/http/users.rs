@@ -85,10 +85,14 @@ async fn profiles_and_histories_show_only_what_is_public() {
             .then_some(())
     })
     .await;
-    // Changes by operators are no awards.
+    // Changes by operators are no awards, and voided awards do not count.
     let adjust = json!({ "points": -5, "reason": "a private remark" });
     let adjusted = node.post("/api/admin/users/ada/adjust", &root.token, &adjust).await;
     assert_eq!(adjusted.status, 200, "{}", adjusted.text);
+    apply(&node, &root, "ada", "quarantine").await;
+    node.award(&ada, "complete_level").await;
+    node.wait_for_ledger().await;
+    apply(&node, &root, "ada", "void").await;
     node.wait_for_ledger().await;
     assert_eq!(page(&node, &ada, "").await.0.len(), 2);
 

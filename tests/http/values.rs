@@ -150,6 +150,19 @@ async fn attestations_and_webhooks_name_value_subscore_and_tags() {
     }
     let of_one = [Some(full.clone()), Some(full), Some(json!({ "value": 0 })), None];
     assert_eq!(results(&node).await, [of_one.clone(), of_one].concat());
+    // Everyone may see value and subscore. Tags can be personal, such as a country.
+    let history = node.get(&format!("/api/v1/users/{}/history?limit=3", ada.identity.user)).await;
+    let shown = history.body["entries"].as_array().unwrap().iter().map(|entry| {
+        let mut entry = entry.clone();
+        entry
+            .as_object_mut()
+            .unwrap()
+            .retain(|name, _| ["value", "subscore", "tags"].contains(&name.as_str()));
+        entry
+    });
+    let expected =
+        [json!({}), json!({ "value": 0 }), json!({ "value": 9_007_199_254_740_991_u64, "subscore": 7 })];
+    assert_eq!(shown.collect::<Vec<_>>(), expected);
     assert_ledger_matches(&stores).await;
     assert_eq!(node.board().await, [("ada".to_owned(), 8, 1)]);
 }

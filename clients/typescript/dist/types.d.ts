@@ -91,6 +91,10 @@ export interface AwardHistoryEntry {
     readonly eventId: string;
     readonly actionType: string;
     readonly points: number;
+    /** The value that the proof established, such as milliseconds. */
+    readonly value?: number;
+    /** What decides between equal values. */
+    readonly subscore?: number;
     /** Time of the award (RFC 3339). */
     readonly at: string;
 }

@@ -71,6 +71,8 @@ fn page() -> Value {
         ("eventId", uuid("The event in the ledger, `jti` of its receipt")),
         ("actionType", text("Action type")),
         ("points", integer("Points earned")),
+        ("value?", integer("The value that the proof established, such as ms")),
+        ("subscore?", integer("What decides between equal values")),
         ("at", time("Time of the award, by Redis' clock")),
     ]);
     let page = object(&[
