@@ -94,6 +94,7 @@ pub const CLIENT: &[(&str, &[u8])] = files! { "../../clients/typescript/dist/" a
     "index.js"
     "live.js"
     "login.js"
+    "players.js"
     "rest.js"
     "retry.js"
     "sha256.js"
