@@ -9,6 +9,7 @@
 --            aggregate     `sum`, `best` or `latest`
 --            order_bytes   length of an order key, see lib/entry_order
 --            is_dense      1: ranks are dense, so distinct results are counted
+--            is_total      1: an entry with the score 0 is removed, as on `global`
 --            max_attempts  awards that count for a player; 0: any number
 --            top           entries of which a change is pushed to subscribers
 --            floor         the version must be above this
@@ -116,7 +117,12 @@ local function change_entry(split, kind, user, entry)
   if kind == '+' then
     entry = add_award(known, entry)
   end
-  if entry then
+  if entry and is_total == 1 and entry.score == '0' then
+    if known then
+      remove(board, user, known)
+      table.insert(users[split], user)
+    end
+  elseif entry then
     put(board, user, known, entry)
     if not (known and known.score == entry.score and known.order == entry.order) then
       table.insert(users[split], user)

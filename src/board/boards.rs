@@ -45,11 +45,6 @@ impl Boards {
         &self.0
     }
 
-    /// The boards whose entries follow the ledger: all but `global`.
-    pub fn followed(&self) -> impl Iterator<Item = &Definition> {
-        self.0.iter().filter(|board| board.id != GLOBAL)
-    }
-
     /// The boards that a caller may see.
     pub fn visible_to(&self, viewer: Viewer) -> impl Iterator<Item = &Definition> {
         self.0.iter().filter(move |board| board.visibility.is_open_to(viewer))
@@ -82,7 +77,7 @@ fn global() -> Definition {
     Definition {
         id: GLOBAL.to_owned(),
         title: "All time".to_owned(),
-        rules: Rules::default(),
+        rules: Rules { is_total: true, ..Rules::default() },
         schedule: Schedule::none(),
         settle: Span::Seconds(0),
         keep_periods: 0,

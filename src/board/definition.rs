@@ -104,6 +104,8 @@ pub enum Viewer {
 /// How awards become entries. The rules of a period do not change while it is open, so they are stored with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rules {
+    /// Scores are the totals that `global` shows: the sum of all points that are not held, whatever they came from.
+    pub is_total: bool,
     /// The actions whose awards count.
     pub actions: ActionFilter,
     /// The tags that an award must have, by name.
@@ -127,6 +129,7 @@ pub struct Rules {
 impl Default for Rules {
     fn default() -> Self {
         Self {
+            is_total: false,
             actions: ActionFilter::All,
             tags: BTreeMap::new(),
             measure: Measure::Points,

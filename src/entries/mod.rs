@@ -152,6 +152,17 @@ impl Entries {
         Ok((snapshot, page.users))
     }
 
+    /// Players on a board in its current period; `None`: the board has no current period, or it is not known yet.
+    ///
+    /// # Errors
+    /// Redis is unavailable.
+    pub async fn players(&self, board: &Definition, address: &str) -> Result<Option<u64>> {
+        let Ok(period) = self.period(board, None) else { return Ok(None) };
+        let wanted = Wanted { place: Place::At(0), limit: 0, top: 0, users: &[] };
+        let (snapshot, _) = self.read(board, address, &period, wanted).await?;
+        Ok(snapshot.as_of_ms.map(|_| snapshot.total))
+    }
+
     /// The period with this id, or the current one.
     fn period(&self, board: &Definition, id: Option<&str>) -> Result<Period> {
         let now = Timestamp::from_millisecond(self.health.redis_now_ms(self.clock.now_ms()));

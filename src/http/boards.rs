@@ -6,6 +6,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use futures::future::join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
@@ -26,8 +27,8 @@ pub async fn list(State(app): State<Arc<App>>, from: ClientAddress, headers: Hea
     let caller = if strictest == Visibility::Public { None } else { caller(&app, &headers, from).await? };
     let viewer = viewer(&app, strictest, caller.as_ref()).await?;
     let now = app.clock.now();
-    let boards: Vec<_> =
-        app.boards.visible_to(viewer).map(|board| BoardBody::new(board, &board.id, now)).collect();
+    let boards = app.boards.visible_to(viewer);
+    let boards = join_all(boards.map(|board| BoardBody::read(&app, board, &board.id, now))).await;
     Ok(etag::respond(&headers, &json!({ "boards": boards })))
 }
 
@@ -39,7 +40,7 @@ pub async fn one(
     address: Result<Path<String>, PathRejection>,
 ) -> Result<Response> {
     let (address, board, _) = find(&app, address, &headers, from).await?;
-    Ok(etag::respond(&headers, &BoardBody::new(board, &address, app.clock.now())))
+    Ok(etag::respond(&headers, &BoardBody::read(&app, board, &address, app.clock.now()).await))
 }
 
 /// Finds a board that the caller may see. Returns its address, its definition, and the caller, if there is a valid login.
@@ -103,10 +104,14 @@ struct PeriodBody {
     starts_at: Option<String>,
     ends_at: Option<String>,
     state: &'static str,
+    /// Null while it is not known.
+    players: Option<u64>,
 }
 
 impl<'a> BoardBody<'a> {
-    fn new(board: &'a Definition, id: &'a str, now: Timestamp) -> Self {
+    async fn read(app: &App, board: &'a Definition, id: &'a str, now: Timestamp) -> Self {
+        // The definition is known even if Redis is unavailable.
+        let players = app.entries.players(board, id).await.ok().flatten();
         let time = |at: Timestamp| rfc3339(at.as_millisecond());
         let period = board.schedule.containing(now).map(|period| PeriodBody {
             id: period.id,
@@ -114,6 +119,7 @@ impl<'a> BoardBody<'a> {
             ends_at: period.ends_at.map(time),
             // A period that contains the present is open.
             state: "open",
+            players,
         });
         let Definition { title, rules, decimals, .. } = board;
         Self {

@@ -10,6 +10,8 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::eventually;
+
 pub struct TestNode {
     pub base: String,
     /// The URL of the admin listener, if there is one.
@@ -220,6 +222,17 @@ impl TestNode {
     pub async fn wait_for_ledger(&self) {
         super::eventually("the outbox to be empty", async || {
             (self.app.store.poll(0, i64::MAX).await.ok()?.outbox == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until every board with a current period is loaded.
+    pub async fn wait_for_boards(&self) {
+        eventually("the boards to be loaded", async || {
+            let boards = self.get("/api/v1/boards").await.body["boards"].take();
+            let is_loaded =
+                |board: &Value| board["period"].is_null() || board["period"]["players"].is_number();
+            boards.as_array()?.iter().all(is_loaded).then_some(())
         })
         .await;
     }

@@ -19,6 +19,7 @@ async fn the_built_in_boards_need_no_login() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
     assert_eq!(ids(&node, "").await, ["global", "daily", "weekly", "monthly"]);
+    node.wait_for_boards().await;
     let response = node.get("/api/v1/boards/global").await;
     let global = json!({
         "id": "global",
@@ -28,7 +29,7 @@ async fn the_built_in_boards_need_no_login() {
         "order": "desc",
         "decimals": 0,
         "top": 10,
-        "period": { "id": "all", "startsAt": null, "endsAt": null, "state": "open" },
+        "period": { "id": "all", "startsAt": null, "endsAt": null, "state": "open", "players": 0 },
     });
     assert_eq!(response.body, global);
     let all = node.get("/api/v1/boards").await;
@@ -50,12 +51,14 @@ async fn a_period_ends_where_the_next_one_begins() {
          [[board]]\nid = \"future\"\nperiod = { every = \"14d\", from = \"2150-01-01T00:00:00\" }\n",
     );
     let node = stores.start_node_with(|config| config.boards.file = file).await;
+    node.wait_for_boards().await;
     let period = async |id: &str| node.get(&format!("/api/v1/boards/{id}")).await.body["period"].clone();
     let cup = json!({
         "id": "p1",
         "startsAt": "2020-07-01T13:00:00.000Z",
         "endsAt": "2120-01-01T00:00:00.000Z",
         "state": "open",
+        "players": 0,
     });
     assert_eq!(period("cup").await, cup);
     assert_eq!((period("past").await, period("future").await), (Value::Null, Value::Null));
@@ -75,6 +78,7 @@ async fn a_period_ends_where_the_next_one_begins() {
 async fn an_unchanged_response_returns_304() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
+    node.wait_for_boards().await;
     let mut tags = Vec::new();
     for path in ["/api/v1/boards", "/api/v1/boards/monthly", "/api/v1/boards/global"] {
         let first = node.get(path).await;

@@ -146,6 +146,7 @@ async fn entries_match_a_sorted_list() {
             aggregate,
             order: EntryOrder { ascending: case % 2 == 1, has_subscores: aggregate != "sum" },
             is_dense: ranking == "dense",
+            is_total: false,
             max_attempts: if case % 5 == 0 { 3 } else { 0 },
             top: 3,
         };

@@ -93,6 +93,7 @@ fn period() -> Value {
         ("startsAt", or_null(time("Its first instant; null for `all`"))),
         ("endsAt", or_null(time("The instant after its last one; null for `all`"))),
         ("state", one_of(&["open"])),
+        ("players", or_null(integer("Players on the board; null while that is not known"))),
     ]);
     period["description"] = about.into();
     named("BoardPeriod", period)

@@ -31,8 +31,9 @@ pub struct LedgerEntry {
     pub hlc_us: i64,
     user: Uuid,
     username: String,
-    /// The user is on no board: banned or quarantined.
-    is_hidden: bool,
+    is_banned: bool,
+    is_quarantined: bool,
+    is_held: bool,
     /// An award, and not an adjustment.
     is_award: bool,
     action: String,
@@ -51,8 +52,8 @@ impl LedgerEntry {
         limit: i64,
     ) -> Result<Vec<Self>, sqlx::Error> {
         let rows = sqlx::query(
-            "SELECT seq, hlc_us, user_id, username, banned_at IS NOT NULL OR quarantined_at IS NOT NULL AS is_hidden,
-                    action_token_hash <> '' AS is_award, action_type, points_earned,
+            "SELECT seq, hlc_us, user_id, username, banned_at IS NOT NULL AS is_banned, quarantined_at IS NOT NULL AS is_quarantined,
+                    held, action_token_hash <> '' AS is_award, action_type, points_earned,
                     CASE WHEN action_token_hash <> '' THEN note::text END AS result
              FROM score_history JOIN users ON users.id = user_id
              WHERE shard = $1 AND seq > $2 AND seq <= $2 + $3 AND voided_by IS NULL ORDER BY seq",
@@ -70,7 +71,9 @@ impl LedgerEntry {
             hlc_us: row.try_get("hlc_us")?,
             user: row.try_get("user_id")?,
             username: row.try_get("username")?,
-            is_hidden: row.try_get("is_hidden")?,
+            is_banned: row.try_get("is_banned")?,
+            is_quarantined: row.try_get("is_quarantined")?,
+            is_held: row.try_get("held")?,
             is_award: row.try_get("is_award")?,
             action: row.try_get("action_type")?,
             points: row.try_get("points_earned")?,
@@ -98,7 +101,13 @@ impl LedgerEntry {
 
     /// What the entry is worth; `None` if it does not count.
     fn score(&self, rules: &Rules) -> Option<i64> {
-        if self.is_hidden {
+        if rules.is_total {
+            // A void removes entries that do not count any more, and what was carried has been counted.
+            let is_change = self.is_award || !["void", "carried"].contains(&self.action.as_str());
+            let is_held = self.is_held && self.is_quarantined;
+            return (is_change && !is_held && !self.is_banned).then_some(self.points);
+        }
+        if self.is_banned || self.is_quarantined {
             return None;
         }
         if !self.is_award {
@@ -135,6 +144,7 @@ pub fn entry_rules(rules: &Rules) -> EntryRules {
         aggregate,
         order: order(rules),
         is_dense: rules.ranking == Ranking::Dense,
+        is_total: rules.is_total,
         max_attempts: rules.attempts,
         top: rules.top,
     }
@@ -174,22 +184,16 @@ pub fn entries_query(rules: &Rules, span: Span<'_>) -> QueryBuilder<Postgres> {
     if let Some(users) = span.users {
         query.push(" AND user_id = ANY(").push_bind(users.to_vec()).push(")");
     }
-    query.push(" AND (action_token_hash <> ''");
-    if let ActionFilter::Types(types) = &rules.actions {
-        query.push(" AND action_type = ANY(").push_bind(types.clone()).push(")");
-    }
-    if rules.measure == Measure::Value {
-        query.push(" AND note ? 'value'");
-    }
-    if !rules.tags.is_empty() {
-        query.push(" AND note->'tags' @> ").push_bind(sqlx::types::Json(rules.tags.clone()));
-    }
-    if rules.counts_adjustments() {
-        let actions: Vec<String> = ADJUSTMENTS.map(str::to_owned).into();
-        query.push(" OR action_token_hash = '' AND action_type = ANY(").push_bind(actions).push(")");
+    if rules.is_total {
+        query.push(
+            " AND (NOT held OR EXISTS (SELECT FROM users WHERE id = user_id AND quarantined_at IS NULL))
+             AND (action_token_hash <> '' OR action_type <> 'void')",
+        );
+    } else {
+        push_counted(&mut query, rules);
     }
     query.push(
-        ")), on_boards AS (
+        "), on_boards AS (
              SELECT NULL::text AS split, user_id, hlc_us, seq, score, subscore FROM counted
              UNION ALL SELECT split, user_id, hlc_us, seq, score, subscore FROM counted WHERE split IS NOT NULL), ",
     );
@@ -228,11 +232,28 @@ pub fn entries_query(rules: &Rules, span: Span<'_>) -> QueryBuilder<Postgres> {
     });
     query.push(") SELECT split, user_id, username, greatest(least(results.score, ");
     query.push_bind(LARGEST_SCORE).push("), ").push_bind(-LARGEST_SCORE);
-    query.push(
-        ")::bigint AS score, subscore, hlc_us, attempts
-         FROM results JOIN users ON users.id = user_id WHERE banned_at IS NULL AND quarantined_at IS NULL",
-    );
+    query.push(")::bigint AS score, subscore, hlc_us, attempts FROM results JOIN users ON users.id = user_id WHERE banned_at IS NULL");
+    query.push(if rules.is_total { " AND results.score > 0" } else { " AND quarantined_at IS NULL" });
     query
+}
+
+/// The condition on a ledger entry to count on a board.
+fn push_counted(query: &mut QueryBuilder<Postgres>, rules: &Rules) {
+    query.push(" AND (action_token_hash <> ''");
+    if let ActionFilter::Types(types) = &rules.actions {
+        query.push(" AND action_type = ANY(").push_bind(types.clone()).push(")");
+    }
+    if rules.measure == Measure::Value {
+        query.push(" AND note ? 'value'");
+    }
+    if !rules.tags.is_empty() {
+        query.push(" AND note->'tags' @> ").push_bind(sqlx::types::Json(rules.tags.clone()));
+    }
+    if rules.counts_adjustments() {
+        let actions: Vec<String> = ADJUSTMENTS.map(str::to_owned).into();
+        query.push(" OR action_token_hash = '' AND action_type = ANY(").push_bind(actions).push(")");
+    }
+    query.push(")");
 }
 
 /// Reads a row of `entries_query` as a change that sets the entry.

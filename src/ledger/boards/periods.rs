@@ -32,7 +32,7 @@ pub async fn open_current(
         let now_us = now.as_microsecond();
         open.iter().any(|it| it.board == board.id && (it.starts_us..it.ends_us).contains(&now_us))
     };
-    let missing = boards.followed().filter(|board| !is_known(&open, board));
+    let missing = boards.all().iter().filter(|board| !is_known(&open, board));
     let begins = missing.filter_map(|board| Some((board, board.schedule.containing(now)?)));
     let mut is_changed = false;
     for (board, period) in begins {
@@ -67,7 +67,7 @@ async fn list_open(connection: &mut PgConnection, boards: &Boards) -> Result<Vec
         "SELECT board, period, starts_us, ends_us, rules FROM board_periods
          WHERE closed_at IS NULL AND board = ANY($1) ORDER BY starts_us, board",
     );
-    let ids: Vec<&str> = boards.followed().map(|board| board.id.as_str()).collect();
+    let ids: Vec<&str> = boards.all().iter().map(|board| board.id.as_str()).collect();
     let rows = rows.bind(ids).fetch_all(connection).await?;
     let period = |row: &sqlx::postgres::PgRow| {
         let Json(rules) = row.try_get("rules")?;

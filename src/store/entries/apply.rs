@@ -20,6 +20,7 @@ script! {
         aggregate: &'static str,
         order_bytes: usize => tonumber,
         is_dense: bool => tonumber,
+        is_total: bool => tonumber,
         max_attempts: u32 => tonumber,
         top: u32 => tonumber,
         floor: i64 => tonumber,
@@ -83,6 +84,8 @@ pub struct EntryRules {
     pub order: EntryOrder,
     /// Whether ranks are dense.
     pub is_dense: bool,
+    /// Whether an entry with the score 0 is removed, as on `global`.
+    pub is_total: bool,
     /// The awards that count for a player; 0: any number.
     pub max_attempts: u32,
     /// The entries of which a change is announced as a change of the top.
@@ -135,6 +138,7 @@ impl Store {
             aggregate: rules.aggregate,
             order_bytes: rules.order.key_bytes(),
             is_dense: rules.is_dense,
+            is_total: rules.is_total,
             max_attempts: rules.max_attempts,
             top: rules.top,
             floor,

@@ -97,6 +97,7 @@ pub async fn board(driver: &mut Driver, node: &TestNode) {
         let tag = driver.call(node, id, Request::default(), 200).await.header("etag").to_owned();
         driver.call(node, id, Request::default().header("if-none-match", &tag), 304).await;
     }
+    node.wait_for_boards().await;
     for (id, path_value) in [("listBoards", ""), ("getBoard", "weekly"), ("getBoard", "global")] {
         let request = || by(&ada).path_value(path_value);
         let tag = driver.call(node, id, request(), 200).await.header("etag").to_owned();
