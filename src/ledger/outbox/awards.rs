@@ -45,6 +45,12 @@ impl ScoreChange<'_> {
         }
     }
 
+    /// An award that was voided before it arrives gives back what the void already removed for it, so that both together change nothing.
+    fn limit_points(&mut self, unmarked_points: i64) {
+        self.points = self.points.min(unmarked_points);
+        self.after = self.before + self.points;
+    }
+
     /// True if before, after and points match. Postgres rejects other entries.
     fn is_consistent(&self) -> bool {
         self.after.checked_sub(self.before) == Some(self.points)
@@ -69,8 +75,13 @@ pub async fn write(
     if changes.is_empty() {
         return Ok(());
     }
-    rebase(transaction, users, &mut changes, late_until).await?;
     let mut marks = held_decisions::marks(transaction, changes.iter().map(|change| change.entry)).await?;
+    for change in changes.iter_mut().filter(|change| change.is_consistent()) {
+        if let Some(void) = marks.get(&change.entry.id).and_then(|marks| marks.voided_by) {
+            change.limit_points(held_decisions::unmarked_points(transaction, void).await?);
+        }
+    }
+    rebase(transaction, users, &mut changes, late_until).await?;
     let rows: Vec<_> = changes
         .iter()
         .map(|change| (change.link(), marks.remove(&change.entry.id).unwrap_or_default()))
@@ -82,6 +93,10 @@ pub async fn write(
 /// Rebases changes onto the ledger's totals. Usually an entry's `before` is the user's total in the ledger. It is not if an earlier entry
 /// became a dead letter, if the entry arrives late, or if Redis lost entries that the ledger has. Then its points are added to the current
 /// total, within the limits of a total. So a user's history never breaks, and no entry is rejected because of another one.
+///
+/// Such an entry's clock, which tells its period on a board, is its own if that is above all of the user's in the ledger, however long ago it
+/// was; else one more than the newest of them. So a dead letter that is retried can be in an earlier period than today's, or in a later one
+/// than the award.
 async fn rebase(
     transaction: &mut PgConnection,
     users: &BatchUsers,

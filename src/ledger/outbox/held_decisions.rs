@@ -44,6 +44,20 @@ pub async fn marks(
     Ok(marks.into_iter().map(|(event, held, voided_by)| (event, Marks { held, voided_by })).collect())
 }
 
+/// What a void removed beyond the entries that it marks: points of entries that are not in the ledger yet.
+pub async fn unmarked_points(transaction: &mut PgConnection, void: Uuid) -> Result<i64, sqlx::Error> {
+    let points: Option<i64> = sqlx::query_scalar(
+        "SELECT greatest(0, -void.points_earned - coalesce(sum(marked.points_earned), 0))::bigint
+         FROM score_history void LEFT JOIN score_history marked ON marked.user_id = void.user_id AND marked.voided_by = void.event_id
+         WHERE void.event_id = $1 GROUP BY void.points_earned",
+    )
+    .bind(void)
+    .fetch_optional(transaction)
+    .await?;
+    // A void in a detached month is not known any more.
+    Ok(points.unwrap_or(i64::MAX))
+}
+
 /// Writes the decisions among the entries, each once, and marks the rows that they decide about: all held rows up to the decision's clock,
 /// and rows that a later void claimed because it arrived first. If the entry is the user's pending void, it also ends the quarantine: only
 /// now does the void survive a loss of Redis, so nothing else may clear these two columns.
