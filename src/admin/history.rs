@@ -75,7 +75,7 @@ const PAGE: &str = "
         SELECT hlc_us AS at_us, 1 AS place, event_id::text AS id, created_at AS at,
                CASE WHEN action_token_hash <> '' THEN 'award' WHEN note IS NOT NULL THEN 'adjustment' ELSE 'carried' END AS kind,
                jsonb_build_object('eventId', event_id, 'actionType', action_type, 'points', points_earned, 'scoreBefore', score_before,
-                                  'scoreAfter', score_after, 'held', held,
+                                  'scoreAfter', score_after, 'held', held, 'voidedBy', voided_by,
                                   CASE WHEN action_token_hash <> '' THEN 'result' ELSE 'note' END, note) AS facts
         FROM score_history
         WHERE user_id = $1 AND hlc_us <= $2 AND (hlc_us, 1, event_id::text) < ($2, $3, $4)

@@ -141,6 +141,7 @@ test('held points are approved or voided, and the history shows it', async () =>
   for (const [kind, count] of Object.entries({ award: 4, adjustment: 1, admin: 3 })) {
     assert.equal(await page.locator(`.history li[data-kind=${kind}]`).count(), count, kind);
   }
+  assert.equal(await page.locator('.history li[data-kind=award] .badge.void').count(), 1, 'one award was voided');
   await page.getByRole('button', { name: 'Admin actions' }).click();
   await until('awards are filtered out', async () => (await page.locator('.history li').count()) === 4);
   await page.reload();

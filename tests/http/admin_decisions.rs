@@ -102,22 +102,20 @@ async fn requests_with_an_idempotency_key_apply_once() {
     assert_eq!(node.app.store.totals(&[ada.identity.user]).await.unwrap()[0].own, Some(50));
     assert_eq!(audit_details(node, "adjust").await, [json!({ "points": -31, "refused": "out_of_range" })]);
     assert_ledger_matches(&stores).await;
-    let database = &node.app.database;
-    let rows: Vec<(i64, bool, bool)> = sqlx::query_as(
-        "SELECT points_earned, held, voided_by = (SELECT event_id FROM score_history WHERE action_type = 'void') IS TRUE
-         FROM score_history ORDER BY hlc_us",
-    )
-    .fetch_all(database)
-    .await
-    .unwrap();
-    let marks = [(10, false), (20, true), (-20, false), (20, false), (20, false)];
-    assert_eq!(rows, marks.map(|(points, voided)| (points, false, voided)), "only held points were voided");
+    let history = node.get_as(&root, "/api/admin/users/ada/history?limit=200").await;
+    let events = history.body["data"]["events"].as_array().unwrap();
+    let entries: Vec<&Value> = events.iter().rev().filter(|event| event["scoreAfter"].is_u64()).collect();
+    let marks: Vec<Value> =
+        entries.iter().map(|entry| json!([entry["points"], entry["held"], entry["voidedBy"]])).collect();
+    let void = &entries[2]["eventId"];
+    let expected = [(10, None), (20, Some(void)), (-20, None), (20, None), (20, None)];
+    assert_eq!(marks, expected.map(|(points, voided_by)| json!([points, false, voided_by])));
     // Boards follow what changed a user's state, and no repeat or refusal.
     let corrections: Vec<String> = sqlx::query_scalar(
         "SELECT action FROM copied WHERE user_id = $1 AND actor = 'root' AND reason = 'because' ORDER BY id",
     )
     .bind(ada.identity.user)
-    .fetch_all(database)
+    .fetch_all(&node.app.database)
     .await
     .unwrap();
     let decisions = "ban unban ban unban ban quarantine approve quarantine approve quarantine unban void quarantine approve \

@@ -142,6 +142,7 @@ fn events() -> Value {
         ("scoreBefore", integer("Total score before")),
         ("scoreAfter", integer("Total score after")),
         ("held", boolean("Whether the points are held")),
+        ("voidedBy", or_null(uuid("The void that removed the points"))),
     ];
     let note = or_null(
         json!({ "type": "object", "additionalProperties": true, "description": "Actor and reason of an admin's change" }),

@@ -104,7 +104,7 @@ function days(events) {
 
 /** For each kind of event: its badge, its text, and more details. */
 const KINDS = {
-  award: (event) => ['award', words(event.actionType), event.held && make('span.badge.quarantine', {}, 'held')],
+  award: (event) => ['award', words(event.actionType), markOf(event)],
   carried: (event) => [event.actionType, event.actionType === 'carried' ? 'total of older months' : 'not earned by an action'],
   adjustment: (event) => [event.actionType, event.note ? reasonOf(event.note.actor, event.note.reason) : ''],
   refused: (event) => ['refused', `${words(event.actionType)}: the proof did not verify`],
@@ -114,6 +114,11 @@ const KINDS = {
   admin: (event) => [event.action, reasonOf(event.actor, event.reason), detailsOf(event.detail)],
 };
 const BADGE_LABELS = { adjust: 'adjusted', void: 'voided' };
+
+function markOf(event) {
+  if (event.held) return make('span.badge.quarantine', {}, 'held');
+  return event.voidedBy && make('span.badge.void', {}, BADGE_LABELS.void);
+}
 
 function reasonOf(actor, reason) {
   return [`${actor}: `, make('span.reason', {}, reason)];
