@@ -1,6 +1,6 @@
 //! Each script alone, on a real Redis, through its Rust function.
 
-mod admin;
+pub mod admin;
 mod board;
 mod board_opening;
 pub mod clock;
