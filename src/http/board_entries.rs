@@ -34,7 +34,6 @@ pub async fn page(
     address: Result<Path<String>, PathRejection>,
     mut query: Query,
 ) -> Result<Response> {
-    let (address, board, caller) = find(&app, address, &headers, from).await?;
     let limit = query.number("limit", 1..=MAX_ENTRIES, DEFAULT_ENTRIES);
     let top = query.number("top", 0..=100, 0);
     let period = query.text("period");
@@ -47,6 +46,7 @@ pub async fn page(
         None => Ok(text.to_owned()),
     });
     query.finish()?;
+    let (address, board, caller) = find(&app, address, &headers, from).await?;
     let me = caller.map(|caller| caller.user);
     let start = match (around, cursor) {
         (Some(user), _) => Start::Around(user.or(me).ok_or(Refusal::Unauthorized)?),
