@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 # Each measures one part: docs/benchmarks.md.
-BENCHES := $(addprefix bench-,fanout flood durability growth)
+BENCHES := $(addprefix bench-,fanout flood durability growth boards)
 
 .PHONY: run release test test-build test-long test-cluster lint lint-deps audit deps test-deps client bench bench-all $(BENCHES) \
 	bench-micro instructions faults fuzz

@@ -1,10 +1,11 @@
 //! The load tests. `loadtest run FLOW` drives one flow of players, on a private node or any Laurel. Without a command, the standard
 //! set (`make bench`) measures all flows in one run. The other parts (`make bench-NAME`) measure durability settings, floods,
-//! fan-out and the number of players. Each part replaces its section of `loadtest/RESULTS.md`. `loadtest instructions` counts the
+//! fan-out, the number of players and boards. Each part replaces its section of `loadtest/RESULTS.md`. `loadtest instructions` counts the
 //! instructions of an award.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that fails should stop where it fails")]
 
+mod boards;
 mod client;
 mod drive;
 mod durability;
@@ -51,6 +52,12 @@ enum Command {
         #[arg(long, value_delimiter = ',', default_values_t = growth::PLAYERS)]
         players: Vec<u64>,
     },
+    /// Measure boards with a million players
+    Boards {
+        /// Number of players; with another than this nothing is written
+        #[arg(long, default_value_t = boards::PLAYERS)]
+        players: u64,
+    },
     /// Count the instructions of an award under valgrind; fails if they exceed the committed counts
     Instructions {
         /// Replace the committed counts
@@ -90,6 +97,11 @@ fn main() {
         Some(Command::Growth { players }) => {
             let section = runtime.block_on(growth::measure(&players)).to_string();
             write_if(players == growth::PLAYERS, growth::HEADING, &section);
+        }
+        Some(Command::Boards { players }) => {
+            let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+            let section = threads.unwrap().block_on(boards::measure(players)).to_string();
+            write_if(players == boards::PLAYERS, boards::HEADING, &section);
         }
         Some(Command::Fanout(options)) => {
             let section = runtime.block_on(fanout::measure(&options)).to_string();

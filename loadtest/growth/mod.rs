@@ -1,7 +1,7 @@
 //! What the number of players does to a request: awards, own ranks and boards with ten thousand, a million and ten million players, in
 //! turn, so that the load of the machine affects all of them alike.
 
-mod population;
+pub mod population;
 mod report;
 mod rounds;
 
@@ -30,7 +30,7 @@ pub struct Growth(Vec<Stage>);
 pub async fn measure(players: &[u64]) -> Growth {
     let mut stages = Vec::new();
     for players in players {
-        stages.push((Population::create(*players).await, KINDS.map(|_| Vec::new())));
+        stages.push((Population::create(*players, &[]).await, KINDS.map(|_| Vec::new())));
     }
     for number in 0..ROUNDS {
         // The order changes each time.

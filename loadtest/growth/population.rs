@@ -77,8 +77,8 @@ fn id(seed: &str, number: &str) -> String {
 }
 
 impl Population {
-    /// Creates the players, each with one award in the ledger, and starts a node that has loaded them.
-    pub async fn create(count: u64) -> Self {
+    /// Creates the players, each with one award in the ledger, and starts a node with these settings that has loaded them.
+    pub async fn create(count: u64, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::Builder::new().prefix("laurel-growth").tempdir().unwrap();
         let started = Instant::now();
         let data = folder.path().join("data");
@@ -104,7 +104,7 @@ impl Population {
         eprintln!("{count} players are in Postgres after {} s", filled_in.as_secs());
 
         let started = Instant::now();
-        let mut settings = UNLIMITED.to_vec();
+        let mut settings = [UNLIMITED, settings].concat();
         // Loading keeps the disk busy, and Redis waits for it.
         settings.extend([("JWT_SECRET", SECRET), ("LAUREL_REDIS__TIMEOUT_MS", "20000")]);
         let server = Server::open(folder, &settings);

@@ -1,0 +1,217 @@
+//! Boards with a million players: what an entry takes in Redis, how long a load from the ledger and a read take while awards arrive, and
+//! how soon an award is on all boards.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::client::Connection;
+use crate::drive::flow::Step;
+use crate::drive::job::Job;
+use crate::drive::players::Players;
+use crate::drive::schedule::Pace;
+use crate::growth::population::Population;
+use crate::results;
+
+pub const HEADING: &str = "## Boards";
+pub const PLAYERS: u64 = 1_000_000;
+
+/// `global`, the built-in boards, and a fifth.
+const BOARDS: &str = "
+[[board]]
+id = \"daily\"
+period = \"day\"
+[[board]]
+id = \"weekly\"
+period = \"week\"
+[[board]]
+id = \"monthly\"
+period = \"month\"
+[[board]]
+id = \"rounds\"
+measure = \"count\"
+period = \"week\"
+";
+const IDS: [&str; 5] = ["global", "daily", "weekly", "monthly", "rounds"];
+const CONNECTIONS: usize = 64;
+/// Of each part.
+const SECONDS: f64 = 30.0;
+const READ_INTERVAL: Duration = Duration::from_millis(10);
+const CHECK_INTERVAL: Duration = Duration::from_millis(5);
+/// Sampled players, who play in no other part.
+const SAMPLED: usize = 200;
+
+/// The results.
+pub struct Boards {
+    players: u64,
+    loaded_in: Duration,
+    bytes_per_entry: f64,
+    /// Awards a second, and seconds of each read.
+    reads: [(&'static str, f64, Vec<f64>); 2],
+    /// Awards a second, and seconds until an award was on all boards.
+    visible: (f64, Vec<f64>),
+}
+
+pub async fn measure(players: u64) -> Boards {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), BOARDS).unwrap();
+    let path = file.path().to_str().unwrap();
+    let population = Population::create(players, &[("LAUREL_BOARDS__FILE", path)]).await;
+    let mut connection = Connection::open(&population.server.address).await;
+    let started = Instant::now();
+    let mut is_loaded = async || {
+        let boards: Value = serde_json::from_str(&connection.get("/api/v1/boards").await).unwrap();
+        let boards = boards["boards"].as_array().unwrap();
+        boards.iter().all(|board| board["period"]["players"].as_u64() == Some(players))
+    };
+    crate::wait_until(&mut is_loaded).await;
+    let loaded_in = started.elapsed();
+    eprintln!("the boards are loaded after {} s more", loaded_in.as_secs());
+    let bytes_per_entry = entry_bytes(&population).await;
+    let page = async |connection: &mut Connection, place: usize| {
+        let user = std::str::from_utf8(population.players.id(place)).unwrap();
+        let around = format!("/api/v1/boards/weekly/entries?limit=1&around={user}");
+        let entry: Value = serde_json::from_str(&connection.get(&around).await).unwrap();
+        let cursor = entry["next"].as_str().unwrap_or_default().to_owned();
+        let path = format!("/api/v1/boards/weekly/entries?limit=25&cursor={cursor}");
+        timed(connection, &path).await
+    };
+    let around = async |connection: &mut Connection, place: usize| {
+        let user = std::str::from_utf8(population.players.id(place)).unwrap();
+        timed(connection, &format!("/api/v1/boards/weekly/entries?limit=25&around={user}")).await
+    };
+    let (awards, pages) = while_awards_arrive(&population, 1000.0, READ_INTERVAL, page).await;
+    let (other_awards, arounds) = while_awards_arrive(&population, 1000.0, READ_INTERVAL, around).await;
+    let visible = async |connection: &mut Connection, place: usize| {
+        let place = population.players.count() - 1 - place % SAMPLED;
+        seconds_until_visible(connection, &population.players, place).await
+    };
+    let visible = while_awards_arrive(&population, 2000.0, CHECK_INTERVAL, visible).await;
+    let reads = [("a page of 25", awards, pages), ("25 around a player", other_awards, arounds)];
+    Boards { players, loaded_in, bytes_per_entry, reads, visible }
+}
+
+/// Bytes in Redis of an entry of the weekly board.
+async fn entry_bytes(population: &Population) -> f64 {
+    let mut redis = population.server.redis().await;
+    let keys: Vec<String> =
+        redis::cmd("KEYS").arg("leaderboard:{weekly}:*").query_async(&mut redis).await.unwrap();
+    let mut bytes = 0;
+    for key in keys {
+        let mut usage = redis::cmd("MEMORY");
+        usage.arg("USAGE").arg(key).arg("SAMPLES").arg(0);
+        bytes += usage.query_async::<u64>(&mut redis).await.unwrap();
+    }
+    bytes as f64 / population.count as f64
+}
+
+async fn timed(connection: &mut Connection, path: &str) -> f64 {
+    let started = Instant::now();
+    connection.get(path).await;
+    started.elapsed().as_secs_f64()
+}
+
+/// Samples one after the other while other players make awards at a rate. Returns the awards a second, and the samples.
+async fn while_awards_arrive(
+    population: &Population,
+    per_second: f64,
+    pause: Duration,
+    sample: impl AsyncFn(&mut Connection, usize) -> f64,
+) -> (f64, Vec<f64>) {
+    let job = Job {
+        name: "awards",
+        steps: vec![Step::Update],
+        address: population.server.socket_address(),
+        players: &population.players,
+        server: None,
+        pace: Pace::Open(per_second),
+        connections: CONNECTIONS,
+        seconds: SECONDS,
+        max_requests: u64::MAX,
+        subscribers: 0,
+        changes: 0.0,
+        includes_ledger: false,
+        command: "make bench-boards",
+    };
+    let mut connection = Connection::open(&population.server.address).await;
+    let mut samples = Vec::new();
+    let record = std::thread::scope(|scope| {
+        let generator = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(job.measure())
+        });
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::block_in_place(|| {
+            runtime.block_on(async {
+                for place in 0.. {
+                    if generator.is_finished() {
+                        break;
+                    }
+                    samples.push(sample(&mut connection, place).await);
+                    tokio::time::sleep(pause).await;
+                }
+            });
+        });
+        generator.join().unwrap()
+    });
+    samples.sort_by(f64::total_cmp);
+    let awards = record.of(Step::Update).count as f64 / record.took_seconds;
+    (awards, samples)
+}
+
+/// Seconds from the response of an award until all boards count it.
+async fn seconds_until_visible(connection: &mut Connection, players: &Players, place: usize) -> f64 {
+    let login = std::str::from_utf8(players.login(place)).unwrap();
+    let user = std::str::from_utf8(players.id(place)).unwrap();
+    let lookup = format!(r#"{{"userIds":["{user}"]}}"#);
+    let path = |board: &str| format!("/api/v1/boards/{board}/entries/lookup");
+    let mut scores = Vec::new();
+    for board in IDS {
+        scores.push(score(&connection.post(&path(board), login, &lookup).await.unwrap()));
+    }
+    let start = connection.post("/api/game/start", login, "{}").await.unwrap();
+    let start: Value = serde_json::from_str(&start).unwrap();
+    let token = start["data"]["actionToken"].as_str().unwrap();
+    let update = format!(r#"{{"actionToken":"{token}","actionType":"complete_level","points":20}}"#);
+    connection.post("/api/score/update", login, &update).await.unwrap();
+    let started = Instant::now();
+    for (board, before) in IDS.into_iter().zip(scores) {
+        while score(&connection.post(&path(board), login, &lookup).await.unwrap()) == before {
+            tokio::time::sleep(CHECK_INTERVAL).await;
+        }
+    }
+    started.elapsed().as_secs_f64()
+}
+
+fn score(lookup: &str) -> Option<i64> {
+    serde_json::from_str::<Value>(lookup).unwrap()["entries"][0]["score"].as_i64()
+}
+
+/// The value below which this share of sorted samples is, in ms.
+fn percentile_ms(samples: &[f64], share: f64) -> f64 {
+    samples[((samples.len() - 1) as f64 * share) as usize] * 1e3
+}
+
+impl fmt::Display for Boards {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{HEADING}\n\n{}\n", results::provenance("make bench-boards"))?;
+        let Self { players, loaded_in, bytes_per_entry, .. } = self;
+        writeln!(
+            f,
+            "{players} players on each of {} boards. Loading all of them from the ledger: {:.1} s. An entry of the weekly board takes \
+             {bytes_per_entry:.0} bytes of Redis.\n",
+            IDS.len(),
+            loaded_in.as_secs_f64()
+        )?;
+        writeln!(f, "| while awards arrive | awards/s | samples | p50 ms | p99 ms | most ms |")?;
+        writeln!(f, "|---|---|---|---|---|---|")?;
+        let visible = ("an award until all boards count it", self.visible.0, &self.visible.1);
+        for (name, awards, samples) in self.reads.iter().map(|it| (it.0, it.1, &it.2)).chain([visible]) {
+            let [p50, p99, most] = [0.5, 0.99, 1.0].map(|share| percentile_ms(samples, share));
+            let count = samples.len();
+            writeln!(f, "| {name} | {awards:.0} | {count} | {p50:.1} | {p99:.1} | {most:.1} |")?;
+        }
+        Ok(())
+    }
+}
