@@ -41,7 +41,27 @@ export class Boards {
         return (await this.rest.bare('GET', '/api/v1/boards', { signal })).boards;
     }
     one(id, signal) {
-        return this.rest.bare('GET', `/api/v1/boards/${encodeURIComponent(id)}`, { signal });
+        return this.rest.bare('GET', pathOf(id), { signal });
+    }
+    page(id, { signal, ...fields } = {}) {
+        const query = new URLSearchParams();
+        for (const [name, value] of Object.entries(fields)) {
+            if (value !== undefined)
+                query.set(name, String(value));
+        }
+        return this.rest.bare('GET', `${pathOf(id)}/entries?${query}`, { signal });
+    }
+    async *entries(id, options) {
+        let cursor;
+        do {
+            const page = await this.page(id, { ...options, cursor });
+            yield* page.entries;
+            cursor = page.next;
+        } while (cursor !== undefined);
+    }
+    lookup(id, userIds, { period, signal } = {}) {
+        const body = period === undefined ? { userIds } : { userIds, period };
+        return this.rest.bare('POST', `${pathOf(id)}/entries/lookup`, { body, signal, repeatable: true });
     }
     leaderboard(signal) {
         return this.#leaderboard.get(this.rest, { signal });
@@ -53,6 +73,9 @@ export class Boards {
     top10(signal) {
         return this.#top10.get(this.rest, { signal });
     }
+}
+function pathOf(id) {
+    return `/api/v1/boards/${encodeURIComponent(id)}`;
 }
 /** A version is the time of the change, in µs since the Unix epoch. */
 function timestampOf(version) {

@@ -1,9 +1,10 @@
 import { type AwardOptions, type CallOptions, type PlayOptions, type TokenRequest } from './actions.js';
+import { type EntriesOptions, type EntriesPageOptions } from './boards.js';
 import { Game } from './game.js';
 import { Live, type LiveOptions } from './live.js';
 import { type PageOptions } from './players.js';
 import type { RetryOptions } from './retry.js';
-import type { Action, ActionToken, Award, AwardHistoryEntry, AwardHistoryPage, Board, BoardDefinition, OwnProfile, Profile, Proof, Standing, StartedAction, Top10, User } from './types.js';
+import type { Action, ActionToken, Award, AwardHistoryEntry, AwardHistoryPage, Board, BoardDefinition, BoardEntry, BoardLookup, BoardPage, OwnProfile, Profile, Proof, Standing, StartedAction, Top10, User } from './types.js';
 import type { WebSocketConstructor } from './websocket.js';
 /** Options of a client. */
 export interface LaurelOptions {
@@ -68,6 +69,12 @@ export declare class Laurel {
     boards({ signal }?: CallOptions): Promise<readonly BoardDefinition[]>;
     /** One of them. `weekly@DE` is the board of one value of the tag that `weekly` is split by. */
     board(id: string, { signal }?: CallOptions): Promise<BoardDefinition>;
+    /** The entries of a board, best first. Requests a page of `limit` entries when it is needed. */
+    entries(id: string, options?: EntriesOptions): AsyncGenerator<BoardEntry, void>;
+    /** One page of a board, best first. */
+    entriesPage(id: string, options?: EntriesPageOptions): Promise<BoardPage>;
+    /** The entries of up to 200 users, such as friends, by UUID. */
+    lookup(id: string, userIds: readonly string[], options?: Omit<EntriesOptions, 'limit'>): Promise<BoardLookup>;
     /** The top 10. Never older than a board that it returned before. */
     leaderboard({ signal }?: CallOptions): Promise<Board>;
     /** The top 10 of the game API, with user numbers. */

@@ -109,6 +109,18 @@ export class Laurel {
     board(id, { signal } = {}) {
         return this.#boards.one(id, signal);
     }
+    /** The entries of a board, best first. Requests a page of `limit` entries when it is needed. */
+    entries(id, options = {}) {
+        return this.#boards.entries(id, options);
+    }
+    /** One page of a board, best first. */
+    entriesPage(id, options) {
+        return this.#boards.page(id, options);
+    }
+    /** The entries of up to 200 users, such as friends, by UUID. */
+    lookup(id, userIds, options) {
+        return this.#boards.lookup(id, userIds, options);
+    }
     /** The top 10. Never older than a board that it returned before. */
     leaderboard({ signal } = {}) {
         return this.#boards.leaderboard(signal);

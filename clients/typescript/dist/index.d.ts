@@ -1,4 +1,5 @@
 export type { AwardOptions, CallOptions, PlayOptions, TokenRequest } from './actions.js';
+export type { EntriesOptions, EntriesPageOptions } from './boards.js';
 export { Laurel, type LaurelOptions } from './client.js';
 export { LaurelError, type ErrorCode, type ErrorMetadata, type FieldProblem } from './errors.js';
 export { Game, type UpdateOptions } from './game.js';

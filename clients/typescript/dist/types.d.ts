@@ -25,6 +25,8 @@ export interface BoardPeriod {
     /** The instant after its last one. Null for `all`. */
     readonly endsAt: string | null;
     readonly state: 'open';
+    /** Players on the board; null while it is not known. */
+    readonly players: number | null;
 }
 /** What a board ranks, and its current period. */
 export interface BoardDefinition {
@@ -40,6 +42,62 @@ export interface BoardDefinition {
     readonly top: number;
     /** Null before the first period and after the last one. */
     readonly period: BoardPeriod | null;
+}
+/** An entry of a board. */
+export interface BoardEntry {
+    /** Unique place, from 1. */
+    readonly position: number;
+    /** Place that equal results share. */
+    readonly rank: number;
+    /** UUID of the user. */
+    readonly userId: string;
+    readonly username: string;
+    readonly displayName: string;
+    readonly score: number;
+    readonly subscore?: number;
+    /** When the result was reached. */
+    readonly achievedAt: string;
+}
+/** An entry with its percentile. */
+export interface RankedEntry extends BoardEntry {
+    /** Percentage of the entries that this one is at least as good as. */
+    readonly percentile: number;
+}
+/** What entries of a board have in common. */
+interface BoardSnapshot {
+    readonly board: string;
+    /** Id of the period. */
+    readonly period: string;
+    readonly state: 'open' | 'settling' | 'closed';
+    readonly version: number;
+    /** Everything until then is counted. */
+    readonly asOf: string | null;
+    /** Newer awards may be missing. */
+    readonly stale: boolean;
+    /** Entries on the board. */
+    readonly total: number;
+}
+/** A page of a board's entries. */
+export interface BoardPage extends BoardSnapshot {
+    readonly entries: readonly BoardEntry[];
+    /** The caller's entry; null without one, absent without a login. */
+    readonly me?: RankedEntry | null;
+    /** Cursor of the next page. */
+    readonly next?: string;
+    /** Cursor of the previous page. */
+    readonly previous?: string;
+}
+/** Entries of some users, best first. */
+export interface BoardLookup extends BoardSnapshot {
+    /** `relative` is the place among these users. */
+    readonly entries: readonly (RankedEntry & {
+        readonly relative: {
+            readonly position: number;
+            readonly rank: number;
+        };
+    })[];
+    /** Users without an entry. */
+    readonly notFound: readonly string[];
 }
 /** A row of the game API's board, with the user's number. */
 export interface NumberedRow {
@@ -215,3 +273,4 @@ export interface ServerStatus {
     /** When the board was last known to be current (RFC 3339). */
     readonly asOf: string;
 }
+export {};

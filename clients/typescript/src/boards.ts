@@ -1,7 +1,8 @@
 // Boards over HTTP: requested with an entity tag, cached, and never older than one that was returned before.
 
+import type { CallOptions } from './actions.js';
 import type { RequestOptions, Rest } from './rest.js';
-import type { Board, BoardDefinition, NumberedRow, Row, Top10 } from './types.js';
+import type { Board, BoardDefinition, BoardEntry, BoardLookup, BoardPage, NumberedRow, Row, Top10 } from './types.js';
 
 /** A board URL and its newest response. */
 class CachedBoard<T extends { readonly version: number }> {
@@ -29,6 +30,24 @@ class CachedBoard<T extends { readonly version: number }> {
   }
 }
 
+/** Which entries of a board. */
+export interface EntriesOptions extends CallOptions {
+  /** Id of a period. The current one by default. */
+  readonly period?: string;
+  /** Maximum number of entries of a page, 1 to 200. Default 25. */
+  readonly limit?: number;
+}
+
+/** Which page of a board. */
+export interface EntriesPageOptions extends EntriesOptions {
+  /** `next` or `previous` of a page. */
+  readonly cursor?: string | undefined;
+  /** `me` or a user's UUID: that entry is in the middle. */
+  readonly around?: string;
+  /** Best entries to add before the page, 0 to 100. */
+  readonly top?: number;
+}
+
 export class Boards {
   readonly #leaderboard = new CachedBoard<Board>('/api/v1/scores/leaderboard', (body) => {
     const { leaderboard, version, stale } = body as { leaderboard: Row[]; version: number; stale?: boolean };
@@ -46,7 +65,29 @@ export class Boards {
   }
 
   one(id: string, signal?: AbortSignal): Promise<BoardDefinition> {
-    return this.rest.bare('GET', `/api/v1/boards/${encodeURIComponent(id)}`, { signal });
+    return this.rest.bare('GET', pathOf(id), { signal });
+  }
+
+  page(id: string, { signal, ...fields }: EntriesPageOptions = {}): Promise<BoardPage> {
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(fields)) {
+      if (value !== undefined) query.set(name, String(value));
+    }
+    return this.rest.bare('GET', `${pathOf(id)}/entries?${query}`, { signal });
+  }
+
+  async *entries(id: string, options: EntriesOptions): AsyncGenerator<BoardEntry, void> {
+    let cursor: string | undefined;
+    do {
+      const page = await this.page(id, { ...options, cursor });
+      yield* page.entries;
+      cursor = page.next;
+    } while (cursor !== undefined);
+  }
+
+  lookup(id: string, userIds: readonly string[], { period, signal }: Omit<EntriesOptions, 'limit'> = {}): Promise<BoardLookup> {
+    const body = period === undefined ? { userIds } : { userIds, period };
+    return this.rest.bare('POST', `${pathOf(id)}/entries/lookup`, { body, signal, repeatable: true });
   }
 
   leaderboard(signal?: AbortSignal): Promise<Board> {
@@ -61,6 +102,10 @@ export class Boards {
   top10(signal?: AbortSignal): Promise<Top10> {
     return this.#top10.get(this.rest, { signal });
   }
+}
+
+function pathOf(id: string): string {
+  return `/api/v1/boards/${encodeURIComponent(id)}`;
 }
 
 /** A version is the time of the change, in µs since the Unix epoch. */

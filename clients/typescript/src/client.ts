@@ -1,7 +1,7 @@
 // The client: every call of a player's program.
 
 import { Actions, type AwardOptions, type CallOptions, type PlayOptions, type TokenRequest } from './actions.js';
-import { Boards } from './boards.js';
+import { Boards, type EntriesOptions, type EntriesPageOptions } from './boards.js';
 import { LaurelError } from './errors.js';
 import { Game, type SessionResponse } from './game.js';
 import { Live, type LiveOptions } from './live.js';
@@ -10,7 +10,8 @@ import { Players, type PageOptions } from './players.js';
 import { Rest } from './rest.js';
 import type { RetryOptions } from './retry.js';
 import type {
-  Action, ActionToken, Award, AwardHistoryEntry, AwardHistoryPage, Board, BoardDefinition, OwnProfile, Profile, Proof, Standing, StartedAction, Top10, User,
+  Action, ActionToken, Award, AwardHistoryEntry, AwardHistoryPage, Board, BoardDefinition, BoardEntry, BoardLookup, BoardPage, OwnProfile, Profile,
+  Proof, Standing, StartedAction, Top10, User,
 } from './types.js';
 import type { WebSocketConstructor } from './websocket.js';
 
@@ -148,6 +149,21 @@ export class Laurel {
   /** One of them. `weekly@DE` is the board of one value of the tag that `weekly` is split by. */
   board(id: string, { signal }: CallOptions = {}): Promise<BoardDefinition> {
     return this.#boards.one(id, signal);
+  }
+
+  /** The entries of a board, best first. Requests a page of `limit` entries when it is needed. */
+  entries(id: string, options: EntriesOptions = {}): AsyncGenerator<BoardEntry, void> {
+    return this.#boards.entries(id, options);
+  }
+
+  /** One page of a board, best first. */
+  entriesPage(id: string, options?: EntriesPageOptions): Promise<BoardPage> {
+    return this.#boards.page(id, options);
+  }
+
+  /** The entries of up to 200 users, such as friends, by UUID. */
+  lookup(id: string, userIds: readonly string[], options?: Omit<EntriesOptions, 'limit'>): Promise<BoardLookup> {
+    return this.#boards.lookup(id, userIds, options);
   }
 
   /** The top 10. Never older than a board that it returned before. */

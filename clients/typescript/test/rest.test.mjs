@@ -146,6 +146,21 @@ test('boards are listed, and found by an address', async () => {
   assert.deepEqual(urls, ['http://x/api/v1/boards', 'http://x/api/v1/boards/weekly%40DE', 'http://x/api/v1/boards/..%2Fx']);
 });
 
+test('entries are requested page by page, and looked up', async () => {
+  const [first, last] = [{ entries: [{ position: 1 }, { position: 2 }], next: 'A_-' }, { entries: [{ position: 3 }], previous: 'B' }];
+  const { laurel, requests } = scripted([{ body: first }, { body: last }, { body: last }, { body: { notFound: ['u'] } }]);
+  const positions = [];
+  for await (const entry of laurel.entries('weekly@DE', { limit: 2, period: '2026-W48' })) positions.push(entry.position);
+  assert.deepEqual(positions, [1, 2, 3]);
+  assert.deepEqual(await laurel.entriesPage('daily', { around: 'me', top: 3 }), last);
+  assert.deepEqual(await laurel.lookup('daily', ['u']), { notFound: ['u'] });
+  const page = 'weekly%40DE/entries?limit=2&period=2026-W48';
+  assert.deepEqual(requests.map(({ url }) => url.slice('http://x/api/v1/boards/'.length)), [
+    page, `${page}&cursor=A_-`, 'daily/entries?around=me&top=3', 'daily/entries/lookup',
+  ]);
+  assert.deepEqual(JSON.parse(requests[3].body), { userIds: ['u'] });
+});
+
 test('profiles are requested by number or UUID, and histories page by page', async () => {
   const [first, second] = [{ entries: [{ points: 1 }, { points: 2 }], next: 'A_-' }, { entries: [{ points: 3 }] }];
   const { laurel, requests } = scripted([{ body: { userId: 'x' } }, { body: { number: 7 } }, { body: first }, { body: second }, { body: first }]);
