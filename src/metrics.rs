@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 use tokio::runtime::RuntimeMetrics;
 
@@ -48,6 +48,7 @@ macro_rules! metrics {
     (@type counter) => { IntCounter };
     (@type gauge ($($label:literal),+)) => { IntGaugeVec };
     (@type gauge) => { IntGauge };
+    (@type gauge_seconds) => { Gauge };
     (@type seconds ($($label:literal),+)) => { HistogramVec };
     (@type store_seconds ($($label:literal),+)) => { HistogramVec };
     (@type seconds) => { Histogram };
@@ -59,6 +60,7 @@ macro_rules! metrics {
         IntGaugeVec::new(Opts::new($name, $help), &[$($label),+])
     };
     (@new gauge, $name:literal, $help:expr) => { IntGauge::new($name, $help) };
+    (@new gauge_seconds, $name:literal, $help:expr) => { Gauge::new($name, $help) };
     (@new seconds ($($label:literal),+), $name:literal, $help:expr) => {
         HistogramVec::new(HistogramOpts::new($name, $help).buckets(LATENCY_BUCKETS.to_vec()), &[$($label),+])
     };
@@ -145,6 +147,16 @@ metrics! {
     ledger_batch_seconds: seconds = "laurel_ledger_batch_duration_seconds";
     /// Age in seconds of the oldest entry of a batch when the batch is committed.
     ledger_lag_seconds: seconds = "laurel_ledger_lag_seconds";
+    /// Seconds since the moment until which all boards that follow the ledger are complete. Current on the leader only.
+    boards_lag_seconds: gauge_seconds = "laurel_boards_lag_seconds";
+    /// Ledger entries that this node applied to the boards.
+    boards_applied: counter = "laurel_boards_applied_total";
+    /// Periods of boards that this node loaded from the ledger, by board.
+    board_loads: counter("board") = "laurel_board_loads_total";
+    /// Players on a board in its current period, by board. Current on the leader only.
+    board_entries: gauge("board") = "laurel_board_entries";
+    /// Seconds by which the close of a period is late, by board; 0 if none is. Current on the leader only.
+    board_close_overdue_seconds: gauge("board") = "laurel_board_close_overdue_seconds";
     /// Connections in use, by pool: redis (blocking commands), postgres.
     pool_in_use: gauge("pool") = "laurel_pool_connections_in_use";
     /// Open connections, by pool: redis (blocking commands), postgres.

@@ -6,6 +6,8 @@ const SCRIPT = "laurel_redis_script_duration_seconds";
 const COMMAND = "laurel_redis_command_duration_seconds";
 const CALL = "laurel_postgres_call_duration_seconds";
 const onLeader = (name) => `max(${metric(name)} * on (job, instance) ${metric("laurel_ledger_leader")})`;
+const onLeaderBy = (label, name) =>
+  `max by (${label}) (${metric(name)} * on (job, instance) group_left () ${metric("laurel_ledger_leader")})`;
 const node = "{{instance}}";
 
 export default dashboard(
@@ -55,6 +57,21 @@ export default dashboard(
       line("entries", `${rate("laurel_ledger_entries_total")} / ${rate("laurel_ledger_batch_duration_seconds_count")}`),
     ]),
     graph("Ledger leader", "none", [line(node, metric("laurel_ledger_leader"))], { max: 1, alerts: ["LaurelNoLeader"] }),
+
+    row("Boards"),
+    graph("Seconds the boards are behind", "s", [line("lag", onLeader("laurel_boards_lag_seconds"))], {
+      limits: [60], alerts: ["LaurelBoardsStale"],
+    }),
+    graph("Ledger entries applied to the boards per second", "none", [line(node, rate("laurel_boards_applied_total", "instance"))], {
+      about: "By the leader.", alerts: ["LaurelBoardsStale"],
+    }),
+    graph("Players on the current period, by board", "none", [line("{{board}}", onLeaderBy("board", "laurel_board_entries"))]),
+    graph("Loads of boards from the ledger per hour", "none", [
+      line("{{board}}", `sum by (board) (increase(${metric("laurel_board_loads_total")}[1h]))`),
+    ], { about: "A board is loaded when a period begins, when Redis lost it, or on request.", alerts: ["LaurelBoardsStale"] }),
+    graph("Seconds that a close is late, by board", "s", [line("{{board}}", onLeaderBy("board", "laurel_board_close_overdue_seconds"))], {
+      limits: [300], alerts: ["LaurelBoardCloseLate"],
+    }),
 
     row("Redis"),
     graph("Redis scripts per second", "ops", [line("{{script}}", rate(`${SCRIPT}_count`, "script"))]),

@@ -49,6 +49,11 @@ impl Span {
         is_inside.then_some(span).ok_or_else(|| format!("must be between \"{least}\" and \"{most}\""))
     }
 
+    /// The length in microseconds, with 24 hours a day.
+    pub fn micros(self) -> i64 {
+        self.seconds().and_then(|seconds| seconds.checked_mul(1_000_000)).unwrap_or(i64::MAX)
+    }
+
     /// The length in seconds, with 24 hours a day; `None` if it is too long for a number.
     fn seconds(self) -> Option<i64> {
         match self {

@@ -39,7 +39,11 @@ pub async fn follow_boards_forever(ledger: Arc<Ledger>) {
             Ok(true) => {}
             Ok(false) => drop(tokio::time::timeout(IDLE, ledger.committed.notified()).await),
             Err(fault) => {
-                tracing::warn!(%fault, "following the ledger failed, boards are stale, retrying");
+                tracing::warn!(
+                    %fault,
+                    runbook = "LaurelBoardsStale",
+                    "following the ledger failed, boards are stale, retrying"
+                );
                 follower = Follower::default();
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
@@ -96,6 +100,7 @@ impl Follower {
         } else {
             Vec::new()
         };
+        ledger.metrics.boards_applied.inc_by(entries.len() as u64);
         let is_complete = to == head.seq;
         for followed in &mut self.periods {
             // Until the newest entries are applied, a period is as old as it was.
@@ -165,7 +170,7 @@ impl Follower {
             let sets = rows.iter().map(|row| set_entry(&period.rules, row));
             let changes: Result<Vec<_>, _> = users.iter().map(|user| Ok(remove(user))).chain(sets).collect();
             let changes = changes.map_err(|error| sql_fault(query_name, error))?;
-            let key = PeriodKey { board: &period.board, period: &period.id };
+            let key = period.key();
             let batch = EntryBatch {
                 from_seq: seq,
                 to_seq: seq,
@@ -186,7 +191,7 @@ impl Follower {
 
 impl Followed {
     fn key(&self) -> PeriodKey<'_> {
-        PeriodKey { board: &self.period.board, period: &self.period.id }
+        self.period.key()
     }
 
     /// Applies the entries that the period does not have yet.

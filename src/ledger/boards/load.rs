@@ -9,7 +9,6 @@ use crate::db::{begin, sql_fault};
 use crate::error::Fault;
 use crate::ledger::Ledger;
 use crate::ledger::chain::SHARD;
-use crate::store::PeriodKey;
 
 /// Entries per call of Redis.
 const BATCH: usize = 1000;
@@ -25,7 +24,7 @@ pub async fn load_period(ledger: &Ledger, period: &OpenPeriod, as_of_ms: i64) ->
     let mut snapshot = begin(&ledger.database, statement).await.map_err(fault)?;
     let head = sqlx::query_as("SELECT seq, hlc_us FROM ledger_heads WHERE shard = $1").bind(SHARD);
     let (to_seq, head_hlc_us): (i64, i64) = head.fetch_one(&mut *snapshot).await.map_err(fault)?;
-    let key = PeriodKey { board: &period.board, period: &period.id };
+    let key = period.key();
     let mut load = ledger.store.load_entries(key, entry_rules(&period.rules)).await?;
     let span = Span { from_us: period.starts_us, until_us: period.ends_us, to_seq, users: None };
     let mut query = entries_query(&period.rules, span);
@@ -37,6 +36,7 @@ pub async fn load_period(ledger: &Ledger, period: &OpenPeriod, as_of_ms: i64) ->
         entries += rows.len();
     }
     let is_current = load.replace_entries(to_seq, as_of_ms, head_hlc_us).await?;
+    ledger.metrics.board_loads.with_label_values(&[&period.board]).inc();
     tracing::info!(
         board = period.board,
         period = period.id,

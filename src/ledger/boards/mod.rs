@@ -3,6 +3,8 @@
 mod counting;
 mod follow;
 mod load;
+mod observe;
 mod periods;
 
 pub use follow::follow_boards_forever;
+pub use observe::observe_boards_forever;

@@ -5,6 +5,7 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 
 use crate::board::{Boards, Definition, Period, Rules};
+use crate::store::PeriodKey;
 
 /// A period that is not closed.
 #[derive(Clone, Debug)]
@@ -19,6 +20,13 @@ pub struct OpenPeriod {
     pub ends_us: i64,
     /// How awards become its entries.
     pub rules: Rules,
+}
+
+impl OpenPeriod {
+    /// Where it is in Redis.
+    pub fn key(&self) -> PeriodKey<'_> {
+        PeriodKey { board: &self.board, period: &self.id }
+    }
 }
 
 /// Begins the current period of every board that has none, and returns all that are not closed.
@@ -62,7 +70,11 @@ async fn begin(
     Ok(insert.bind(Json(&board.rules)).execute(connection).await?.rows_affected() > 0)
 }
 
-async fn list_open(connection: &mut PgConnection, boards: &Boards) -> Result<Vec<OpenPeriod>, sqlx::Error> {
+/// The periods that are not closed.
+pub async fn list_open(
+    connection: &mut PgConnection,
+    boards: &Boards,
+) -> Result<Vec<OpenPeriod>, sqlx::Error> {
     let rows = sqlx::query(
         "SELECT board, period, starts_us, ends_us, rules FROM board_periods
          WHERE closed_at IS NULL AND board = ANY($1) ORDER BY starts_us, board",
