@@ -54,9 +54,9 @@
 --            reservation          reservation for judging, see lib/judging; absent where no webhook judges
 -- Reply      HEAD_FIELDS (replayed 0 or 1; epoch -1 and run empty: not read), then
 --            OK: + AWARD_FIELDS, then the top list…
---                rank and rank_before (0: none) count this shard; flush_due_ms 0: none is due, -1: the merged board must take this
---                shard; next_token may be empty; the top list comes only if it is newer than known_version, or always with an
---                idempotency key
+--                rank (0: no points) and rank_before (0: none) count this shard; flush_due_ms 0: none is due, -1: the merged
+--                board must take this shard; next_token may be empty; the top list comes only if it is newer than known_version,
+--                or always with an idempotency key
 --            ACTION_LIMITED: + { ms to wait, name of the setting that refuses }
 --            PROOF_INVALID: + { now (ms), 1 if the token is younger than it must be }; the token is spent, so nobody can guess again
 --            RESERVED: all checks passed, the proof must be judged; JUDGING: another request's proof is being judged
@@ -226,16 +226,20 @@ local once = note_once(until_ms, ONCE_KEYS_FROM)
 
 -- Quarantined players keep earning, but held points stay off the board until an admin approves them.
 local held = shown_score ~= false
-local total = tonumber(before or 0) + tonumber(points)
+local earned = tonumber(points)
+local total = tonumber(before or 0) + earned
 local rank_before = before and redis.call('ZCOUNT', board_key, '(' .. before, '+inf') + 1 or 0
-local score = int(total)
-if not held then
-  redis.call('ZADD', board_key, score, user)
+local score, rank = int(total), rank_before
+-- An award of 0 points does not touch the board: who was first among equal scores stays so, and who has no points has no rank.
+if earned > 0 then
+  if not held then
+    redis.call('ZADD', board_key, score, user)
+  end
+  redis.call('SET', score_key, score)
+  rank = redis.call('ZCOUNT', board_key, '(' .. score, '+inf') + 1
 end
-redis.call('SET', score_key, score)
-local rank = redis.call('ZCOUNT', board_key, '(' .. score, '+inf') + 1
 note_action(limit_key, limits)
-if points_per_hour > 0 and redis.call('INCRBY', hour_points_key, points) == tonumber(points) then
+if earned > 0 and points_per_hour > 0 and redis.call('INCRBY', hour_points_key, points) == earned then
   redis.call('PEXPIRE', hour_points_key, HOUR_MS)
 end
 
@@ -258,7 +262,7 @@ write_outbox(outbox_key, {
 
 local board = redis.call('HMGET', board_state_key, 'version', 'floor')
 local version, flush_due_ms, top = board[1] or '0', board_channel == '' and -1 or 0, nil
-if not held and total > (tonumber(board[2]) or -1) then
+if earned > 0 and not held and total > (tonumber(board[2]) or -1) then
   top = place(redis.call('LRANGE', top_key, 0, -1), write_entry(score, hlc_us, user, number, username), user, total)
   version = hlc_us
   write_top(top_key, top)

@@ -155,7 +155,7 @@ CREATE TABLE score_history (
     CONSTRAINT score_history_award_has_token
         CHECK (action_token_hash <> '' OR action_type IN ('adjust', 'void', 'seed', 'carried'))
 ) PARTITION BY RANGE (created_at);
--- A user's history in order. The newest row tells when the current score was reached.
+-- A user's history in order. The newest row that changed the score tells when it was reached.
 CREATE INDEX score_history_user_hlc ON score_history (user_id, hlc_us);
 CREATE INDEX score_history_held ON score_history (user_id) WHERE held OR voided_by IS NOT NULL;
 -- The walk along the chain. Not unique: verification has to find duplicates, and a unique index cannot span partitions.

@@ -124,7 +124,7 @@ fn show_award(bencher: Bencher<'_, '_>) {
     let receipt = keys.sign(keys.kid(), &receipt()).expect("it can be signed");
     let award = Award {
         score: 1240,
-        rank: 812,
+        rank: Some(812),
         points: 10,
         next: None,
         board: Arc::new(EncodedBoard::new(board())),

@@ -79,7 +79,7 @@ fn check_field(fields: &mut Fields<'_>, json: Option<&str>, name: &str, kind: Ki
             });
             assert_eq!(
                 read,
-                is_number.then(|| number.and_then(|number| number.try_into().ok()).unwrap_or(0))
+                is_number.then(|| number.and_then(|number| number.try_into().ok()).unwrap_or(u64::MAX))
             );
             is_number
         }

@@ -46,7 +46,7 @@ pub struct Action {
     pub kind: String,
     /// Its number, `actionId` in the catalogue.
     pub number: u32,
-    /// The points per award.
+    /// The points per award; 0: it counts on boards of other measures only.
     pub points: u64,
     /// The points per award if the proof names one of these difficulties.
     pub points_by_difficulty: BTreeMap<String, u64>,

@@ -82,18 +82,18 @@ pub fn read_action(mut fields: Fields<'_>, sources: &Sources) -> Option<Action> 
 
     let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     let is_kind = |kind: &String| (1..=50).contains(&kind.len()) && kind.bytes().all(is_allowed);
-    let in_range = |points: &u64| (1..=MAX_POINTS).contains(points);
+    let in_range = |points: &u64| *points <= MAX_POINTS;
     let is_lifetime = |seconds: &u64| (1..=86_400).contains(seconds);
     let has_challenge = proof.as_ref().is_some_and(Proof::has_challenge);
     let needs_callback = proof.as_ref().is_some_and(Proof::needs_callback);
     for (is_valid, problem) in [
         (kind.as_ref().is_none_or(is_kind), "type must be 1 to 50 characters: a-z, 0-9 or _"),
-        (points.as_ref().is_none_or(in_range), "points must be between 1 and 2^53 - 1"),
+        (points.as_ref().is_none_or(in_range), "points must be between 0 and 2^53 - 1"),
         (cooldown_ms <= YEAR_MS, "cooldown_ms must be at most 31536000000 (a year)"),
         (!flows.is_empty(), "flows must name at least one"),
         (
             points_by_difficulty.values().all(in_range),
-            "points_by_difficulty must be between 1 and 2^53 - 1 each",
+            "points_by_difficulty must be between 0 and 2^53 - 1 each",
         ),
         (token_seconds.as_ref().is_none_or(is_lifetime), "token_seconds must be between 1 and 86400"),
         (
@@ -144,7 +144,7 @@ mod tests {
             [[action]]
             type = "a"
             number = "1" # action a: number must be a whole number
-            points = 0 # action a: points must be between
+            points = 9007199254740992 # action a: points must be between
             proof = { kind = "crystal_ball" } # action a: proof.kind "crystal_ball" is unknown; use one of none, elapsed,
             [[action]]
             type = "B" # action B: type must be

@@ -16,8 +16,8 @@ use crate::store::{AttemptWindow, AwardReply, BoardId, RedeemReply};
 pub struct Award {
     /// The user's new total.
     pub score: u64,
-    /// 1 + the number of users with a higher score.
-    pub rank: u64,
+    /// 1 + the number of users with a higher score; `None` without points.
+    pub rank: Option<u64>,
     /// The points awarded.
     pub points: u64,
     /// The next game token and its expiry in Unix ms; only in the game API.

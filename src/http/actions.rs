@@ -90,7 +90,7 @@ pub fn show_award(award: &Award) -> Response {
 struct Shown<'a> {
     success: bool,
     new_score: u64,
-    rank: u64,
+    rank: Option<u64>,
     leaderboard: &'a RawValue,
     receipt: &'a str,
 }

@@ -106,12 +106,12 @@ impl<'a> Fields<'a> {
     }
 
     /// Required points. Any number is accepted here, because the catalogue is checked later (`INVALID_POINTS`). A negative, fractional
-    /// or huge number is read as 0, which no action is worth.
+    /// or huge number is read as `u64::MAX`, which no action is worth.
     pub fn points(&mut self, name: &str) -> Option<u64> {
         let value = self.take(name);
         match value {
             Some(text) if text.starts_with(|it: char| it == '-' || it.is_ascii_digit()) => {
-                Some(parse_integer(text).and_then(|number| u64::try_from(number).ok()).unwrap_or(0))
+                Some(parse_integer(text).and_then(|number| u64::try_from(number).ok()).unwrap_or(u64::MAX))
             }
             _ => {
                 let problem = if value.is_none() { "is missing" } else { "must be a number" };

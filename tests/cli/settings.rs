@@ -32,7 +32,7 @@ async fn each_problem_is_one_line() {
     let broken = file("broken.toml", "[server]\nport = \n[server\n");
     let catalogue = file(
         "actions.toml",
-        "[[action]]\ntype = \"a\"\nnumber = 1\npoints = 0\nproof = { kind = \"none\" }\n",
+        "[[action]]\ntype = \"a\"\nnumber = 1\npoints = -1\nproof = { kind = \"none\" }\n",
     );
     let bad_catalogue =
         file("bad.toml", "[[action]]\ntype = 1\nnumber = 1\nproof = { kind = \"unknown\" }\n");

@@ -18,7 +18,7 @@ fn check_catalogue(text: &str) -> Result<(), TestCaseError> {
         Ok(catalogue) => {
             let types: HashSet<_> = catalogue.all().iter().map(|action| &action.kind).collect();
             prop_assert_eq!(types.len(), catalogue.all().len());
-            prop_assert!(catalogue.all().iter().all(|action| (1..1 << 53).contains(&action.points)));
+            prop_assert!(catalogue.all().iter().all(|action| action.points < 1 << 53));
         }
         Err(problems) => prop_assert!(!problems.0.is_empty()),
     }

@@ -14,13 +14,15 @@ async fn start_node(stores: &TestStores, signer: &Signer, backend: &Backend) -> 
         format!(r#"kind = "webhook", url = "{}/puppet", secret = "whsec_{}""#, backend.base, "A".repeat(32));
     let elapsed = r#"kind = "elapsed", min_ms = 1000"#;
     let proofs = [
-        ("run", elapsed.to_owned()),
-        ("level", r#"kind = "signed", keys = "game""#.to_owned()),
-        ("raid", webhook.clone()),
-        ("timed_raid", format!(r#"kind = "all", of = [{{ {webhook} }}, {{ {elapsed} }}]"#)),
+        ("run", 0, elapsed.to_owned()),
+        ("level", 1, r#"kind = "signed", keys = "game""#.to_owned()),
+        ("raid", 1, webhook.clone()),
+        ("timed_raid", 1, format!(r#"kind = "all", of = [{{ {webhook} }}, {{ {elapsed} }}]"#)),
     ];
-    let actions = proofs.iter().zip(1..).map(|((kind, proof), number)| {
-        format!("[[action]]\ntype = \"{kind}\"\nnumber = {number}\npoints = 1\nproof = {{ {proof} }}\n")
+    let actions = proofs.iter().zip(1..).map(|((kind, points, proof), number)| {
+        format!(
+            "[[action]]\ntype = \"{kind}\"\nnumber = {number}\npoints = {points}\nproof = {{ {proof} }}\n"
+        )
     });
     let catalogue: String = actions.chain(["[keys.game]\njwks_file = \"game.json\"\n".to_owned()]).collect();
     let path = stores.write_catalogue(&catalogue);
@@ -74,7 +76,10 @@ async fn the_measured_time_is_the_value_in_all_apis() {
     let award = node.redeem(&ada, &json!({ "actionToken": proven.body["actionToken"] })).await;
     assert_eq!(award.status, 200, "{}", award.text);
     set_clock(10);
-    let update = json!({ "actionToken": game.body["data"]["actionToken"], "actionType": "run", "points": 1 });
+    let update = json!({ "actionToken": game.body["data"]["actionToken"], "actionType": "run", "points": 0 });
+    let mut negative = update.clone();
+    negative["points"] = json!(-1);
+    node.update_score(&ada, &negative).await.assert_refused(400, "INVALID_POINTS");
     assert_eq!(node.update_score(&ada, &update).await.status, 200);
     let response = json!({ "valid": true, "tags": { "mode": "ranked" } });
     let award = node.finalize(&ada, &raid, json!({ "response": response })).await;
@@ -165,4 +170,65 @@ async fn attestations_and_webhooks_name_value_subscore_and_tags() {
     assert_eq!(shown.collect::<Vec<_>>(), expected);
     assert_ledger_matches(&stores).await;
     assert_eq!(node.board().await, [("ada".to_owned(), 8, 1)]);
+}
+
+#[tokio::test]
+async fn awards_of_0_points_leave_the_global_board_as_it_is() {
+    let stores = TestStores::new().await;
+    let action = |kind: &str, number: u32, points: u32| {
+        format!(
+            "[[action]]\ntype = \"{kind}\"\nnumber = {number}\npoints = {points}\nproof = {{ kind = \"none\" }}\n"
+        )
+    };
+    let path = stores.write_catalogue(
+        &[action("ad", 1, 10), action("run", 2, 0), "cap_per_day = 2\n".to_owned()].concat(),
+    );
+    let node = stores
+        .start_node_with(|config| {
+            config.actions.file = path;
+            config.limits.points_per_hour = 10;
+        })
+        .await;
+    let (ada, bob, cyd) =
+        (node.register("ada").await, node.register("bob").await, node.register("cyd").await);
+    node.award(&ada, "ad").await;
+    node.award(&bob, "ad").await;
+    let board = node.get("/api/v1/scores/leaderboard").await;
+
+    // The repeat under the key is the same, so its rank is complete on several shards too.
+    for (player, score, rank) in [(&ada, 10, json!(1)), (&cyd, 0, Value::Null)] {
+        let body = json!({ "antiSpamToken": node.issue_token(player, "run").await });
+        let award = async || {
+            node.post_with("/api/v1/actions/finalize", &player.token, &[("idempotency-key", "k")], &body)
+                .await
+        };
+        let first = award().await;
+        assert_eq!((&first.body["newScore"], &first.body["rank"]), (&json!(score), &rank), "{}", first.text);
+        assert_eq!(award().await.text, first.text);
+        let again = node.post("/api/v1/actions/finalize", &player.token, &body).await;
+        again.assert_refused(409, "TOKEN_ALREADY_USED");
+        let standing = node.get_as(player, &format!("/api/scoreboard/user/{}", player.identity.user)).await;
+        assert_eq!(
+            (&standing.body["data"]["score"], &standing.body["data"]["rank"]),
+            (&json!(score), &rank),
+            "{}",
+            standing.text
+        );
+    }
+    node.award(&cyd, "run").await;
+    node.init(&cyd, "run").await.assert_refused(429, "ACTION_LIMIT_REACHED");
+    assert_eq!(node.get("/api/v1/scores/leaderboard").await.body, board.body, "no new version");
+
+    assert_ledger_matches(&stores).await;
+    laurel::ledger::rebuild(&node.app.ledger, |_| ()).await.unwrap();
+    let rebuilt = node.get("/api/v1/scores/leaderboard").await;
+    assert_eq!(rebuilt.body["leaderboard"], board.body["leaderboard"], "ada is still first among the ties");
+    assert_ledger_matches(&stores).await;
+    let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
+        "SELECT points_earned, score_before, score_after FROM score_history WHERE action_type = 'run' ORDER BY seq",
+    )
+    .fetch_all(&node.app.database)
+    .await
+    .unwrap();
+    assert_eq!(rows, [(0, 10, 10), (0, 0, 0), (0, 0, 0)]);
 }

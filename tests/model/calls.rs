@@ -195,9 +195,9 @@ fn action() -> impl Strategy<Value = usize> {
     0..ACTIONS.len() + 1
 }
 
-/// Most of the time one of the four actions of the game API.
+/// Most of the time one of the five actions of the game API.
 fn game_action() -> impl Strategy<Value = usize> {
-    prop_oneof![6 => 0..4_usize, 1 => action()]
+    prop_oneof![6 => 0..5_usize, 1 => action()]
 }
 
 fn call_kind() -> impl Strategy<Value = CallKind> {

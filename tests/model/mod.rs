@@ -21,11 +21,12 @@ const SHRINK_MS: u32 = 60_000;
 /// The time that the `elapsed` action needs.
 const MIN_ELAPSED_MS: i64 = 3_600_000;
 
-/// The default catalogue with easier proofs of work, and an `elapsed` action that only a backdated token can prove.
+/// The default catalogue with easier proofs of work, an `elapsed` action that only a backdated token can prove, and an action of 0 points.
 fn catalogue() -> String {
     include_str!("../../src/action/actions.toml")
         .replace("bits = 16", "bits = 4")
         .replace("min_ms = 3000, max_ms = 20000", &format!("min_ms = {MIN_ELAPSED_MS}"))
+        + "\n[[action]]\ntype = \"free_run\"\nnumber = 99\npoints = 0\nproof = { kind = \"none\" }\n"
 }
 
 #[test]

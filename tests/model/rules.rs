@@ -188,12 +188,14 @@ impl Model {
         state.has_daily_award |= daily;
         state.has_elapsed_award |= proof == Proof::Elapsed;
         state.total += points;
-        state.total_since = now;
-        if !state.quarantined {
+        if points > 0 {
+            state.total_since = now;
+        }
+        if points > 0 && !state.quarantined {
             (state.board_score, state.board_score_since) = (state.total, now);
         }
         let score = state.total;
-        Outcome::Awarded { score, rank: self.rank(score), points }
+        Outcome::Awarded { score, rank: (score > 0).then(|| self.rank(score)), points }
     }
 
     fn next_event(&mut self) -> usize {

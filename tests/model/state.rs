@@ -26,12 +26,13 @@ const fn action(name: &'static str, points: u64, proof: Proof, in_game: bool) ->
     Action { name, points, proof, in_game, daily: false }
 }
 
-/// The shipped catalogue. The index after the last is an action that does not exist.
-pub const ACTIONS: [Action; 7] = [
+/// The shipped catalogue, and an action of 0 points. The index after the last is an action that does not exist.
+pub const ACTIONS: [Action; 8] = [
     action("watch_ad", 10, Proof::None, true),
     action("solve_puzzle", 15, Proof::None, true),
     action("complete_level", 20, Proof::None, true),
     Action { name: "daily_bonus", points: 5, proof: Proof::None, in_game: true, daily: true },
+    action("free_run", 0, Proof::None, true),
     action("demo_quiz", 15, Proof::Quiz, false),
     action("demo_hashcash", 15, Proof::Hashcash, false),
     action("demo_elapsed", 10, Proof::Elapsed, false),
@@ -131,7 +132,7 @@ pub enum Outcome {
     },
     Awarded {
         score: u64,
-        rank: u64,
+        rank: Option<u64>,
         points: u64,
     },
     Restricted,

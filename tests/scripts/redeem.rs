@@ -16,7 +16,7 @@ async fn an_award_changes_score_board_and_outbox_atomically() {
     let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
     let id = token(&store, user(1)).await;
     let first = awarded(run(&store, redeem(user(1), &id)).await);
-    assert_eq!((first.score, first.rank, first.rank_before), (10, 1, None));
+    assert_eq!((first.score, first.rank, first.rank_before), (10, Some(1), None));
     assert_eq!(first.top.as_ref().unwrap().len(), 1);
 
     let player = user(1);
@@ -28,7 +28,7 @@ async fn an_award_changes_score_board_and_outbox_atomically() {
     assert_eq!(redis_client.query::<i64>("HGET leaderboard:global:state version").await, first.version);
 
     let second = awarded(award(&store, user(1), 15).await.outcome);
-    assert_eq!((second.score, second.rank, second.rank_before), (25, 1, Some(1)));
+    assert_eq!((second.score, second.rank, second.rank_before), (25, Some(1), Some(1)));
     assert!(second.version > first.version);
 }
 
@@ -218,7 +218,7 @@ async fn a_reply_has_the_top_list_only_if_it_is_newer() {
     let newest = awarded(award(&store, user(1), 1).await.outcome).version;
     let eleventh = awarded(run(&store, Redeem { known_version: newest, ..redeem(user(99), &id) }).await);
     let listed = eleventh.top.map_or(0, |top| top.len());
-    assert_eq!((eleventh.version, listed, eleventh.rank), (newest, 0, 11));
+    assert_eq!((eleventh.version, listed, eleventh.rank), (newest, 0, Some(11)));
     let id = token(&store, user(99)).await;
     let behind = awarded(run(&store, Redeem { known_version: first.version, ..redeem(user(99), &id) }).await);
     assert_eq!(behind.top.as_ref().unwrap().len(), 10);

@@ -245,7 +245,8 @@ export interface StartedAction {
 export interface Award {
   readonly success: true;
   readonly newScore: number;
-  readonly rank: number;
+  /** Null without points: the action is worth 0. */
+  readonly rank: number | null;
   readonly leaderboard: readonly Row[];
   /** The award's receipt: a compact JWS that anyone can verify. */
   readonly receipt?: string;
@@ -263,7 +264,8 @@ export interface ActionToken {
 export interface GameAward {
   readonly newScore: number;
   readonly pointsEarned: number;
-  readonly rank: number;
+  /** Null without points: the action is worth 0. */
+  readonly rank: number | null;
   readonly receipt?: string;
 }
 

@@ -91,7 +91,7 @@ pub fn operations() -> Vec<Operation> {
                     &[
                         ("newScore", integer("Total score after the award")),
                         ("pointsEarned", integer("Points of the award")),
-                        ("rank", integer("Rank after the award")),
+                        ("rank", or_null(integer("Rank after the award; null without points"))),
                         ("newActionToken", text("The next token")),
                         ("expiresAt", time("When the session expires")),
                         ("receipt?", text("Signed record of the award, a compact JWS (RFC 7515)")),

@@ -215,7 +215,7 @@ fn award() -> Value {
     object(&[
         ("success", always_true("The points are awarded")),
         ("newScore", integer("Total score after the award")),
-        ("rank", integer("Rank after the award")),
+        ("rank", or_null(integer("Rank after the award; null without points"))),
         ("leaderboard", top_top("Row")),
         ("receipt?", text("Signed record of the award, a compact JWS (RFC 7515)")),
     ])

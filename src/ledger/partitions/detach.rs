@@ -98,7 +98,8 @@ async fn count_entries(
 }
 
 /// Fills the temporary table `carried`: per user the total before and after, when it was reached (as in `restore/top_list.rs`), and the
-/// newest clock. An earlier `carried` entry may be in a month that stays, so a user's entries can be in several pieces.
+/// newest clock. An earlier `carried` entry may be in a month that stays, so a user's entries can be in several pieces. A piece
+/// that neither changed nor reached a total, such as awards of 0 points, needs no entry.
 async fn sum_carried(transaction: &mut PgConnection, end: Month) -> Result<(), sqlx::Error> {
     sqlx::query(
         "CREATE TEMPORARY TABLE carried (n BIGINT PRIMARY KEY, user_id UUID, piece BIGINT, before BIGINT, after BIGINT,
@@ -109,16 +110,16 @@ async fn sum_carried(transaction: &mut PgConnection, end: Month) -> Result<(), s
     sqlx::query(
         "INSERT INTO carried
          SELECT row_number() OVER (ORDER BY user_id, piece), user_id, piece, min(before), min(after),
-                coalesce(max(hlc_us) FILTER (WHERE score_after = after AND NOT (action_type = 'void' AND action_token_hash = '')),
-                         max(hlc_us)),
-                max(hlc_us), bool_or(held)
+                coalesce(max(hlc_us) FILTER (WHERE score_after = after AND reaches), max(hlc_us)), max(hlc_us), bool_or(held)
          FROM (SELECT *, first_value(score_before) OVER piece AS before, last_value(score_after) OVER piece AS after
                FROM (SELECT *, count(*) FILTER (WHERE is_gap) OVER (PARTITION BY user_id ORDER BY hlc_us) AS piece
-                     FROM (SELECT *, score_before <> lag(score_after) OVER (PARTITION BY user_id ORDER BY hlc_us) AS is_gap
+                     FROM (SELECT *, score_before <> lag(score_after) OVER (PARTITION BY user_id ORDER BY hlc_us) AS is_gap,
+                                  CASE action_token_hash WHEN '' THEN action_type <> 'void' ELSE points_earned <> 0 END AS reaches
                            FROM score_history WHERE created_at < $1::timestamptz) it) it
                WINDOW piece AS (PARTITION BY user_id, piece ORDER BY hlc_us
                                 ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)) it
-         GROUP BY user_id, piece",
+         GROUP BY user_id, piece
+         HAVING min(before) <> min(after) OR bool_or(score_after = after AND reaches)",
     )
     .bind(end.start())
     .execute(transaction)

@@ -105,10 +105,10 @@ async fn load_hourly_points(
     loads: &[(Load<'_>, bool)],
     now_ms: i64,
 ) -> Result<(), Fault> {
-    // Only awards have a token. Adjustments and carried totals have none.
+    // Only awards have a token. Adjustments and carried totals have none. An award of 0 points begins no window.
     let rows = sqlx::query(
         "SELECT user_id, sum(points_earned)::bigint AS points, (extract(epoch FROM min(created_at)) * 1000)::bigint AS first_ms
-         FROM score_history WHERE created_at > to_timestamp($1 / 1000.0) AND action_token_hash <> ''
+         FROM score_history WHERE created_at > to_timestamp($1 / 1000.0) AND action_token_hash <> '' AND points_earned > 0
          GROUP BY user_id",
     )
     .bind((now_ms - HOUR_MS) as f64)

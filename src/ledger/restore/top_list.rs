@@ -32,6 +32,7 @@ const DOING: &str = "read_top_candidates";
 /// A user's shown score and when it was reached. The score is the `score_after` of the newest entry that counts: not held, or any entry if
 /// the user is not quarantined (the held mark may be removed later). Such an entry's `score_after` includes no held points, since only held
 /// entries are written while some are held. A void returns to an earlier score, so the time is that of the entry which reached it.
+/// An award of 0 points reaches nothing.
 const ENTRY: &str = "
     SELECT h.score_after, h.hlc_us, u.id, u.number, u.username
     FROM users u
@@ -39,7 +40,7 @@ const ENTRY: &str = "
                         ORDER BY hlc_us DESC LIMIT 1) shown
     CROSS JOIN LATERAL (SELECT hlc_us, score_after FROM score_history
                         WHERE user_id = u.id AND (NOT held OR u.quarantined_at IS NULL) AND score_after = shown.score_after
-                              AND NOT (action_type = 'void' AND action_token_hash = '')
+                              AND CASE action_token_hash WHEN '' THEN action_type <> 'void' ELSE points_earned <> 0 END
                         ORDER BY hlc_us DESC LIMIT 1) h";
 
 /// The top list of all users, by score, then by who reached it first.

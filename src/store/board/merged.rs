@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::error::Fault;
-use crate::store::commands::redeem_reply::AwardFields;
+use crate::store::commands::redeem_reply::{AwardFields, existing_rank};
 use crate::store::keys::{BoardKeys, personal_channel};
 use crate::store::script::declaration::{Fields, fields, script};
 use crate::store::shard::Shard;
@@ -192,7 +192,7 @@ impl Store {
         replayed: bool,
     ) -> AwardReply {
         let before = awarded.score - awarded.points.min(awarded.score);
-        let scores = [(awarded.score, awarded.rank), (before, awarded.rank_before.unwrap_or(0))];
+        let scores = [(awarded.score, awarded.rank.unwrap_or(0)), (before, awarded.rank_before.unwrap_or(0))];
         let changed = changed_top(shard, &awarded, epoch, replayed);
         // A stored answer needs a board in any case; another one needs a board no older than any that was shown.
         let keyed = redeem.idempotency.is_some();
@@ -203,7 +203,7 @@ impl Store {
             self.merge_award(changed, known_version, redeem.publish_interval_ms)
         );
         let board = merged.map(Arc::new).or(ranks.board).filter(|board| board.version > known_version.max(0));
-        (awarded.rank, awarded.rank_before) = (ranks.ranks[0], Some(ranks.ranks[1]).filter(|rank| *rank > 0));
+        [awarded.rank, awarded.rank_before] = ranks.ranks.map(existing_rank);
         awarded.flush_due_ms = board.as_ref().map_or(0, |board| board.due_ms);
         (awarded.version, awarded.top) = match board {
             Some(board) => (board.version, Some(board.top.clone())),
@@ -217,7 +217,7 @@ impl Store {
         };
         let ((), stored) = futures::join!(update, self.complete_answer(shard, redeem, &awarded));
         if let Some((ranks, version, top)) = stored {
-            (awarded.rank, awarded.rank_before) = (ranks.0, Some(ranks.1).filter(|rank| *rank > 0));
+            [awarded.rank, awarded.rank_before] = ranks.map(existing_rank);
             (awarded.version, awarded.top) = (version, Some(top));
         }
         awarded
@@ -241,7 +241,7 @@ impl Store {
     async fn publish_award(&self, shard: &Shard, redeem: &Redeem<'_>, awarded: &AwardReply) {
         let update = PersonalUpdate {
             score: awarded.score,
-            rank: Some(awarded.rank),
+            rank: awarded.rank,
             rank_before: awarded.rank_before,
             points: awarded.points as i64,
             hlc_us: awarded.receipt_data.hlc_us,
@@ -269,20 +269,20 @@ impl Store {
         shard: &Shard,
         redeem: &Redeem<'_>,
         awarded: &AwardReply,
-    ) -> Option<((u64, u64), i64, Vec<BoardEntry>)> {
+    ) -> Option<([u64; 2], i64, Vec<BoardEntry>)> {
         let key = redeem.idempotency?;
         let top = awarded.top.as_ref()?;
         let call = CompleteAnswerCall {
             answer: shard.keys.answer(redeem.user, &key.key_digest).into(),
             request_digest: &key.request_digest,
-            rank: awarded.rank,
+            rank: awarded.rank.unwrap_or(0),
             rank_before: awarded.rank_before.unwrap_or(0),
             version: awarded.version,
             top,
         };
         let reply = self.run(shard, &call).await;
         let stored =
-            reply.and_then(|mut reply| Ok(((reply.next()?, reply.next()?), reply.next()?, reply.rest()?)));
+            reply.and_then(|mut reply| Ok(([reply.next()?, reply.next()?], reply.next()?, reply.rest()?)));
         stored.inspect_err(|fault| tracing::warn!(%fault, "completing a stored answer failed")).ok()
     }
 }

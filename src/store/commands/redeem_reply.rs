@@ -39,8 +39,8 @@ fields! {
 pub struct AwardReply {
     /// The user's new total.
     pub score: u64,
-    /// 1 + the number of users with a higher score.
-    pub rank: u64,
+    /// 1 + the number of users with a higher score; `None` without points.
+    pub rank: Option<u64>,
     /// The rank before, if there was a score.
     pub rank_before: Option<u64>,
     /// Points of the award.
@@ -94,12 +94,17 @@ pub struct ReceiptData {
     pub action: String,
 }
 
+/// A rank of a script's reply, where 0 is none.
+pub(in crate::store) fn existing_rank(rank: u64) -> Option<u64> {
+    Some(rank).filter(|rank| *rank > 0)
+}
+
 fn awarded(mut reply: Reply) -> Result<AwardReply, Fault> {
     let award = AwardFields::read(&mut reply)?;
     Ok(AwardReply {
         score: award.score,
-        rank: award.rank,
-        rank_before: Some(award.rank_before).filter(|rank| *rank > 0),
+        rank: existing_rank(award.rank),
+        rank_before: existing_rank(award.rank_before),
         points: award.points,
         version: award.version,
         flush_due_ms: award.flush_due_ms,
