@@ -111,8 +111,9 @@ export class ActionCard {
     else this.#setStatus(this.#problem?.text ?? describeAction(this.action), this.#problem !== null);
     if (until <= now) {
       const points = `+${this.action.points.toLocaleString('en')}`;
+      const [text, label] = this.action.points > 0 ? [points, `${points} points`] : ['Play', 'Play'];
       const login = this.#needsLogin ? ', after you log in' : '';
-      return this.#setButton(points, `${points} points: ${this.name}${login}`, false);
+      return this.#setButton(text, `${label}: ${this.name}${login}`, false);
     }
     const tick = () => {
       const seconds = Math.ceil((until - performance.now()) / 1000);

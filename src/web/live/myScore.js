@@ -57,7 +57,7 @@ export class MyScore {
 
   /** Shows an award that was earned on this page, from the response to its request. */
   onAward({ newScore, rank }, points, from) {
-    fly(`+${points.toLocaleString('en')}`, from, this.#news);
+    if (points > 0) fly(`+${points.toLocaleString('en')}`, from, this.#news);
     const before = this.#standing;
     // The live connection may have delivered this award, and a newer one.
     if (newScore < before.score || newScore === this.#newsAbout.score) return;
