@@ -204,13 +204,13 @@ impl fmt::Display for Boards {
             IDS.len(),
             loaded_in.as_secs_f64()
         )?;
-        writeln!(f, "| while awards arrive | awards/s | samples | p50 ms | p99 ms | most ms |")?;
+        writeln!(f, "| while awards arrive | awards/s | samples | p50 ms | p99 ms | maximum ms |")?;
         writeln!(f, "|---|---|---|---|---|---|")?;
         let visible = ("an award until all boards count it", self.visible.0, &self.visible.1);
         for (name, awards, samples) in self.reads.iter().map(|it| (it.0, it.1, &it.2)).chain([visible]) {
-            let [p50, p99, most] = [0.5, 0.99, 1.0].map(|share| percentile_ms(samples, share));
+            let [p50, p99, max] = [0.5, 0.99, 1.0].map(|share| percentile_ms(samples, share));
             let count = samples.len();
-            writeln!(f, "| {name} | {awards:.0} | {count} | {p50:.1} | {p99:.1} | {most:.1} |")?;
+            writeln!(f, "| {name} | {awards:.0} | {count} | {p50:.1} | {p99:.1} | {max:.1} |")?;
         }
         Ok(())
     }

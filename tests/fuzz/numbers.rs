@@ -225,7 +225,7 @@ fn query_strings_accept_every_spelling_of_an_integer() {
                 assert_eq!(method, "get");
                 let range = schema["minimum"].as_i64().unwrap()..=schema["maximum"].as_i64().unwrap();
                 parameters.push((
-                    path.replace("{userId}", "root").replace("{suspect}", "root"),
+                    path.replace("{userId}", "1").replace("{suspect}", "root").replace("{board}", "weekly"),
                     parameter["name"].as_str().unwrap().to_owned(),
                     range,
                 ));

@@ -171,11 +171,13 @@ impl RedisClient {
         found
     }
 
-    /// All keys with their prefixes and values, except rate limit counters. A refused request must not change them.
+    /// All keys with their prefixes and values, except rate limit counters and boards that follow the ledger by themselves. A refused request
+    /// must not change them.
     pub async fn dump(&mut self) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
         for key in self.keys("*").await {
-            if !without_prefix(&key).starts_with("rate:") && !key.ends_with(":throttle") {
+            let is_other = key.starts_with("leaderboard:{") || key.ends_with(":throttle");
+            if !is_other && !without_prefix(&key).starts_with("rate:") {
                 let value = self.value(&key).await;
                 all.insert(key, value);
             }
