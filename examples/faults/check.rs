@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::audit::{Audit, Loss, RoundCounts};
@@ -36,6 +37,9 @@ impl Checker {
             return RoundCounts::default();
         }
         let mut connection = queries::connect(deployment.ports.1).await.expect("Postgres runs again");
+        if let Err(stuck) = wait_until_boards_follow(deployment, &mut connection).await {
+            self.audit.violations.push(stuck);
+        }
         let events = history.take();
         let rows = queries::rows(&mut connection, self.audit.seq).await;
         for id in queries::duplicates(&mut connection).await {
@@ -127,5 +131,31 @@ async fn wait_until_written(deployment: &Deployment<'_>) -> Result<(), String> {
             return Err(format!("{entries} entries are in the outbox after {} s", WRITTEN_TIMEOUT.as_secs()));
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+/// Waits until the open periods of all boards stand at the end of the ledger, so that `laurel verify` compares them with all of it.
+async fn wait_until_boards_follow(
+    deployment: &Deployment<'_>,
+    connection: &mut PgConnection,
+) -> Result<(), String> {
+    let mut redis = RedisConnection::open(deployment.ports.0).await;
+    let started = Instant::now();
+    loop {
+        let mut behind = Vec::new();
+        for (board, period, seq) in queries::open_periods(connection).await {
+            let stands_at: Option<i64> =
+                redis.query(&format!("HGET leaderboard:{{{board}}}:{period}:state seq")).await;
+            if stands_at != Some(seq) {
+                behind.push(format!("{board} {period} stands at {stands_at:?} of {seq}"));
+            }
+        }
+        if behind.is_empty() {
+            return Ok(());
+        }
+        if started.elapsed() > WRITTEN_TIMEOUT {
+            return Err(format!("boards do not follow the ledger: {}", behind.join(", ")));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

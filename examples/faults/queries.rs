@@ -67,6 +67,12 @@ pub async fn totals(connection: &mut PgConnection) -> HashMap<Uuid, i64> {
     rows.into_iter().collect()
 }
 
+/// Board and period of all open periods, and the last `seq` of the ledger.
+pub async fn open_periods(connection: &mut PgConnection) -> Vec<(String, String, i64)> {
+    let sql = "SELECT board, period, seq FROM board_periods, ledger_heads WHERE closed_at IS NULL";
+    sqlx::query_as(sql).fetch_all(connection).await.unwrap()
+}
+
 pub struct RedisConnection(MultiplexedConnection);
 
 impl RedisConnection {
