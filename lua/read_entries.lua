@@ -13,12 +13,12 @@
 --            limit         most entries of the window
 --            top           best entries to add before the window
 --            users         users whose entries are wanted, 16 bytes each
--- Reply      { now (ms), as_of_ms (0: the period is not loaded), version, entries on the board, best entries above the window, entries
+-- Reply      { now (ms), as_of_ms (0: the period is not loaded), version, seq (-1: it is to be loaded), entries on the board, best entries above the window, entries
 --            of the window, entries of the users, then for each: its member, score, position, rank and the text in …:entries }
 -- Needs lib/clock, lib/entry_order.
 
 local total = redis.call('ZCARD', board_key)
-local as_of_ms, version = unpack(redis.call('HMGET', state_key, 'as_of_ms', 'version' .. split))
+local as_of_ms, version, seq = unpack(redis.call('HMGET', state_key, 'as_of_ms', 'version' .. split, 'seq'))
 
 local function rank_of(score, order, position)
   if ranking == 'ordinal' then
@@ -35,7 +35,8 @@ end
 local function find(user)
   local text = redis.call('HGET', entries_key, user)
   local member = text and text:sub(1, order_bytes) .. user
-  return member, member and redis.call('ZSCORE', board_key, member)
+  local score = member and redis.call('ZSCORE', board_key, member)
+  return score and member, score
 end
 
 local function window()
@@ -58,7 +59,7 @@ local function window()
   return first, better - first
 end
 
-local reply = { now_text, as_of_ms or '0', version or '0', total, 0, 0, 0 }
+local reply = { now_text, as_of_ms or '0', version or '0', seq or '-1', total, 0, 0, 0 }
 local function add(member, score, position, rank)
   local user = member:sub(order_bytes + 1)
   for _, value in ipairs({ member, score, position, rank, redis.call('HGET', entries_key, user) or '' }) do
@@ -90,15 +91,15 @@ end
 
 local first, count = window()
 if count > 0 then
-  reply[5] = add_range(0, math.min(top, first))
-  reply[6] = add_range(first, count)
+  reply[6] = add_range(0, math.min(top, first))
+  reply[7] = add_range(first, count)
 end
 for i = USERS_FROM, #ARGV do
   local member, score = find(ARGV[i])
   if member then
     local position = redis.call('ZREVRANK', board_key, member) + 1
     add(member, score, position, rank_of(score, member:sub(1, order_bytes), position))
-    reply[7] = reply[7] + 1
+    reply[8] = reply[8] + 1
   end
 end
 return reply

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::embedded::{Embedded, Purpose};
-use crate::ledger::{self, SeedOptions, VerifyReport};
+use crate::ledger::{self, Mismatch, SeedOptions, VerifyReport};
 use crate::{http, telemetry};
 use output::Output;
 use telemetry::Log;
@@ -56,6 +56,9 @@ enum Command {
         /// Check the ledger itself: hash chain, checkpoints and each user's history
         #[arg(long)]
         ledger: bool,
+        /// Check only the open periods of this board
+        #[arg(long, value_name = "ID", conflicts_with = "ledger")]
+        board: Option<String>,
     },
     /// Load Redis from the ledger while nodes serve, with the configured number of shards
     Rebuild {
@@ -65,6 +68,9 @@ enum Command {
         /// The previous Redis is lost, with all awards that were not yet in the ledger
         #[arg(long, conflicts_with = "from")]
         lost: bool,
+        /// Load only the open periods of this board; awards go on
+        #[arg(long, value_name = "ID", conflicts_with_all = ["from", "lost"])]
+        board: Option<String>,
     },
     /// Manage the ledger's monthly partitions
     Ledger {
@@ -166,7 +172,7 @@ fn run(command: Command, config: Config, log: &Log, output: &mut Output) -> Resu
 fn purpose(command: &Command) -> Purpose {
     match command {
         Command::Seed { .. } | Command::Migrate => Purpose::Create,
-        Command::Verify { ledger: true } => Purpose::UsePostgres,
+        Command::Verify { ledger: true, .. } => Purpose::UsePostgres,
         _ => Purpose::Use,
     }
 }
@@ -181,7 +187,7 @@ async fn run_with_stores(command: Command, mut config: Config, output: &mut Outp
 async fn run_on_stores(command: Command, config: Config, output: &mut Output) -> Result<ExitCode> {
     match command {
         Command::Migrate => return postgres::migrate(&config, output).await,
-        Command::Verify { ledger: true } => {
+        Command::Verify { ledger: true, .. } => {
             output.line(format_args!("Postgres: {}", config.postgres.url.without_login()));
             return postgres::verify(&config, output).await;
         }
@@ -201,8 +207,10 @@ async fn run_on_stores(command: Command, config: Config, output: &mut Output) ->
             ledger::await_board(&app.ledger, |_| ()).await?;
             seed(&app, SeedOptions { users, max_score, tokens }, output).await?
         }
+        Command::Verify { board: Some(board), .. } => verify_board(&app, &board, output).await?,
         Command::Verify { .. } => verify(&app, output).await?,
-        Command::Rebuild { from, lost } => {
+        Command::Rebuild { board: Some(board), .. } => rebuild_board(&app, &board, output).await?,
+        Command::Rebuild { from, lost, .. } => {
             rebuild(&app, &ledger::OldBoard { url: from, lost }, output).await?
         }
         Command::Ledger { command } => postgres::ledger(&app, command, output).await?,
@@ -238,25 +246,61 @@ async fn seed(app: &Arc<App>, options: SeedOptions, output: &mut Output) -> Resu
 }
 
 async fn verify(app: &App, output: &mut Output) -> Result<ExitCode> {
-    let verified = ledger::verify(&app.ledger, &mut |found| {
-        output.line(format_args!("{}: {}", found.subject, found.detail))
-    })
-    .await?;
-    Ok(report(verified, output))
+    let verified = ledger::verify(&app.ledger, &mut |found| print(&found, output)).await?;
+    let VerifyReport { users, entries, board_entries, mismatches } = verified;
+    output.line(format_args!(
+        "{users} users, {entries} ledger entries, {board_entries} board entries, {mismatches} mismatches"
+    ));
+    Ok(exit_code(mismatches))
 }
 
-fn report(VerifyReport { users, entries, mismatches }: VerifyReport, output: &mut Output) -> ExitCode {
-    output.line(format_args!("{users} users, {entries} ledger entries, {mismatches} mismatches"));
+async fn verify_board(app: &App, board: &str, output: &mut Output) -> Result<ExitCode> {
+    check_board(app, board)?;
+    let mut mismatches = 0;
+    let entries = ledger::verify_boards(&app.ledger, Some(board), &mut |found| {
+        mismatches += 1;
+        print(&found, output);
+    })
+    .await?;
+    output.line(format_args!("{entries} board entries, {mismatches} mismatches"));
+    Ok(exit_code(mismatches))
+}
+
+/// Checks that there is a board with this id.
+fn check_board(app: &App, id: &str) -> Result<()> {
+    let ids: Vec<&str> = app.boards.all().iter().map(|board| board.id.as_str()).collect();
+    ensure!(ids.contains(&id), "--board: there is no board {id}, only {}", ids.join(", "));
+    Ok(())
+}
+
+fn print(found: &Mismatch, output: &mut Output) {
+    output.line(format_args!("{}: {}", found.subject, found.detail));
+}
+
+fn exit_code(mismatches: u64) -> ExitCode {
     if mismatches == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 async fn rebuild(app: &App, from: &ledger::OldBoard, output: &mut Output) -> Result<ExitCode> {
-    let bar =
-        ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {pos} users loaded")?);
+    let bar = load_progress("users")?;
     let users = ledger::rebuild_or_reshard(&app.ledger, from, |done| bar.set_position(done)).await?;
     bar.finish_and_clear();
     output.line(format_args!("Loaded {users} users from the ledger"));
     Ok(ExitCode::SUCCESS)
+}
+
+async fn rebuild_board(app: &App, board: &str, output: &mut Output) -> Result<ExitCode> {
+    check_board(app, board)?;
+    let bar = load_progress("entries")?;
+    let players = ledger::rebuild_board(&app.ledger, board, |done| bar.set_position(done)).await?;
+    bar.finish_and_clear();
+    output.line(format_args!("Loaded {players} players of board {board} from the ledger"));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn load_progress(what: &str) -> Result<ProgressBar> {
+    let style = ProgressStyle::with_template(&format!("{{spinner}} {{pos}} {what} loaded"))?;
+    Ok(ProgressBar::new_spinner().with_style(style))
 }
 
 fn progress(total: u64) -> ProgressBar {

@@ -118,7 +118,8 @@ async fn interrupted_decisions_are_completed() {
     })
     .await;
     assert_ledger_matches(&stores).await;
-    let sql = "UPDATE users SET banned_at = now(), restricted_at = now() WHERE username = 'ada'";
+    let sql = "WITH banned AS (UPDATE users SET banned_at = now(), restricted_at = now() WHERE username = 'ada' RETURNING id)
+               INSERT INTO board_corrections (user_id, action, actor, reason) SELECT id, 'ban', 'test', 'odd' FROM banned";
     sqlx::query(sql).execute(&node.app.database).await.unwrap();
     wait_for_board(&node, "the ban", &[]).await;
     assert_ledger_matches(&stores).await;

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::Output;
-use super::report;
+use super::{exit_code, print};
 use crate::app::{App, receipt_keys};
 use crate::config::Config;
 use crate::db::{self, Database};
@@ -63,7 +63,9 @@ pub async fn verify(config: &Config, output: &mut Output) -> Result<ExitCode> {
     ledger::check_tables(&database).await?;
     let verified = verify_chain(&database, keys.verifier(), output).await?;
     database.close().await;
-    Ok(report(verified, output))
+    let VerifyReport { users, entries, mismatches, .. } = verified;
+    output.line(format_args!("{users} users, {entries} ledger entries, {mismatches} mismatches"));
+    Ok(exit_code(mismatches))
 }
 
 async fn verify_chain(
@@ -73,9 +75,9 @@ async fn verify_chain(
 ) -> Result<VerifyReport> {
     let style = ProgressStyle::with_template("{spinner} {pos} entries, {per_sec}")?;
     let bar = ProgressBar::new_spinner().with_style(style);
-    let mut print = |it: Mismatch| bar.suspend(|| output.line(format_args!("{}: {}", it.subject, it.detail)));
+    let mut report = |found: Mismatch| bar.suspend(|| print(&found, output));
     let progress = |done| bar.set_position(done);
-    let verified = ledger::verify_ledger(database, keys, &progress, &mut print).await?;
+    let verified = ledger::verify_ledger(database, keys, &progress, &mut report).await?;
     bar.finish_and_clear();
     Ok(verified)
 }

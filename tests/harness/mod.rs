@@ -38,7 +38,7 @@ use laurel::config::{self, Config};
 use laurel::ledger::Mismatch;
 use laurel::metrics::Metrics;
 use laurel::serve::Node;
-use laurel::store::Store;
+use laurel::store::{PeriodKey, Store};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
@@ -218,15 +218,47 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut poll: 
     panic!("waited five minutes for {what}")
 }
 
-/// Waits until the outbox is empty, then asserts that Redis and the ledger agree.
+/// Waits until the outbox is empty and the boards follow, then asserts that Redis and the ledger agree.
 pub async fn assert_ledger_matches(stores: &TestStores) {
     let app = stores.build_app().await;
     eventually("the outbox to be empty", async || {
         (app.store.poll(0, i64::MAX).await.ok()?.outbox == 0).then_some(())
     })
     .await;
+    let node = if lacks_leader(&app).await { Some(stores.start_node().await) } else { None };
+    wait_until_boards_follow(&app).await;
     assert_eq!(mismatches(&app).await, []);
     assert_eq!(ledger_mismatches(&app).await, []);
+    if let Some(node) = node {
+        node.stop().await;
+    }
+}
+
+/// Whether no node holds the leader lock, so that boards do not follow the ledger.
+async fn lacks_leader(app: &App) -> bool {
+    let lacks_leader = "SELECT EXISTS (SELECT FROM board_periods WHERE closed_at IS NULL)
+                           AND NOT EXISTS (SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database
+                                           WHERE datname = current_database() AND locktype = 'advisory' AND granted)";
+    sqlx::query_scalar(lacks_leader).fetch_one(&app.database).await.unwrap()
+}
+
+/// Waits until all open periods of the boards have the whole ledger, and all corrections.
+pub async fn wait_until_boards_follow(app: &App) {
+    eventually("the boards to follow the ledger", async || {
+        let head = "SELECT seq, EXISTS (SELECT FROM board_corrections) FROM ledger_heads";
+        let (seq, has_corrections): (i64, bool) = sqlx::query_as(head).fetch_one(&app.database).await.ok()?;
+        let open = "SELECT board, period FROM board_periods WHERE closed_at IS NULL";
+        let open: Vec<(String, String)> = sqlx::query_as(open).fetch_all(&app.database).await.ok()?;
+        for (board, period) in open.iter().filter(|it| app.boards.all().iter().any(|board| board.id == it.0))
+        {
+            let stands_at = app.store.entries_seq(PeriodKey { board, period }).await.ok()?;
+            if stands_at != Some(seq) {
+                return None;
+            }
+        }
+        (!has_corrections).then_some(())
+    })
+    .await;
 }
 
 /// The mismatches between Redis and the ledger.

@@ -2,6 +2,7 @@
 
 mod acknowledge;
 mod audit;
+mod boards;
 mod chain;
 mod connections;
 mod dead_letters;
@@ -25,8 +26,19 @@ use laurel::store::Entry;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::harness::{Player, RedisClient, TestNode, eventually};
+use crate::harness::{Player, RedisClient, TestNode, TestStores, eventually, laurel_command};
 use crate::scripts::number;
+
+/// Runs the program. Returns whether it succeeded, and its output.
+async fn run_laurel(stores: &TestStores, arguments: &[&str]) -> (bool, String) {
+    let mut command = laurel_command(&stores.config);
+    command.args(arguments);
+    command.env("LAUREL_ACTIONS__FILE", &stores.config.actions.file);
+    command.env("LAUREL_BOARDS__FILE", &stores.config.boards.file);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (output.status.success(), text)
+}
 
 /// The words of an outbox entry, in the order in which `src/store/outbox/entry.rs` declares them.
 const WORDS: [&str; 20] = [

@@ -2,7 +2,8 @@
 
 use sqlx::Connection;
 
-use crate::harness::{TestStores, assert_ledger_matches, laurel_command, ledger_mismatches, mismatches};
+use super::run_laurel;
+use crate::harness::{TestStores, assert_ledger_matches, ledger_mismatches, mismatches};
 
 #[tokio::test]
 async fn every_kind_of_mismatch_is_reported() {
@@ -58,15 +59,6 @@ async fn the_background_check_finds_mismatches() {
     assert!(found[0].detail.contains("user:score has 15, the ledger's sum is 10"), "{}", found[0].detail);
 }
 
-/// Runs `laurel verify` with further arguments. Returns whether it succeeded, and its output.
-async fn run_verify(stores: &TestStores, arguments: &[&str]) -> (bool, String) {
-    let mut command = laurel_command(&stores.config);
-    command.arg("verify").args(arguments);
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    (output.status.success(), text)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_only_role_can_verify() {
     let (mut stores, postgres) = TestStores::with_own_postgres().await;
@@ -83,10 +75,10 @@ async fn a_read_only_role_can_verify() {
     assert_ne!(url_of_mary, postgres.url);
     stores.config.postgres.url = url_of_mary.into();
     for (arguments, counts) in [
-        (&[][..], "3 users, 3 ledger entries, 0 mismatches"),
-        (&["--ledger"], "3 ledger entries, 0 mismatches"),
+        (&["verify"][..], "3 users, 3 ledger entries, 12 board entries, 0 mismatches"),
+        (&["verify", "--ledger"], "3 ledger entries, 0 mismatches"),
     ] {
-        let (succeeded, text) = run_verify(&stores, arguments).await;
+        let (succeeded, text) = run_laurel(&stores, arguments).await;
         assert!(succeeded && text.contains(counts), "{arguments:?}: {text}");
     }
     let mut connection = sqlx::PgConnection::connect(stores.config.postgres.url.expose()).await.unwrap();
@@ -106,8 +98,8 @@ async fn a_read_only_role_can_verify() {
         ("ALTER TABLE _sqlx_migrations RENAME TO other", "Laurel's tables are missing"),
     ] {
         sqlx::raw_sql(change).execute(&database).await.unwrap();
-        for arguments in [&[][..], &["--ledger"]] {
-            let (succeeded, text) = run_verify(&stores, arguments).await;
+        for arguments in [&["verify"][..], &["verify", "--ledger"]] {
+            let (succeeded, text) = run_laurel(&stores, arguments).await;
             let lines: Vec<&str> = text.lines().filter(|it| it.starts_with("laurel: ")).collect();
             assert!(!succeeded && lines.len() == 1 && lines[0].contains(message), "{arguments:?}: {text}");
         }

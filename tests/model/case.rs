@@ -10,7 +10,9 @@ use super::calls::{Call, ProofChoice};
 use super::request::token_id;
 use super::rules::Model;
 use super::state::{ACTIONS, Kind, Outcome, Proof, Request, RequestKind, Session, Token, TokenRef};
-use crate::harness::{Player, TestNode, TestResponse, TestStores, ledger_mismatches, mismatches, rows};
+use crate::harness::{
+    Player, TestNode, TestResponse, TestStores, ledger_mismatches, mismatches, rows, wait_until_boards_follow,
+};
 
 /// A running sequence: the nodes, their players, and the model.
 pub struct Case<'a> {
@@ -196,6 +198,7 @@ impl<'a> Case<'a> {
         let expected: Vec<u64> = self.model.users.iter().map(|user| user.total).collect();
         prop_assert_eq!(own, expected, "totals");
         self.nodes[0].wait_for_ledger().await;
+        wait_until_boards_follow(&self.nodes[0].app).await;
         prop_assert_eq!(mismatches(&self.nodes[0].app).await, []);
         prop_assert_eq!(ledger_mismatches(&self.nodes[0].app).await, []);
         Ok(())

@@ -59,15 +59,16 @@ impl Model {
     /// The entries of one value's board, best first.
     fn sorted(&self, split: Option<&str>) -> Vec<PlacedEntry> {
         let own = self.entries.iter().filter(|((value, _), _)| value.as_deref() == split);
-        let mut own: Vec<(Uuid, Ranked)> = own.map(|((_, user), (result, _))| (*user, *result)).collect();
-        own.sort_by(|(one_user, one), (other_user, other)| {
+        let mut own: Vec<_> =
+            own.map(|((_, user), (result, attempts))| (*user, *result, *attempts)).collect();
+        own.sort_by(|(one_user, one, _), (other_user, other, _)| {
             self.is_better(*other, *one)
                 .cmp(&self.is_better(*one, *other))
                 .then(one.hlc_us.cmp(&other.hlc_us))
                 .then(other_user.cmp(one_user))
         });
         let mut placed: Vec<PlacedEntry> = Vec::new();
-        for (user, result) in own {
+        for (user, result, attempts) in own {
             let position = placed.len() as u64 + 1;
             let rank = match placed.last() {
                 None => 1,
@@ -75,7 +76,8 @@ impl Model {
                 Some(last) if self.ranking == "dense" => last.rank + 1,
                 Some(_) => position,
             };
-            placed.push(PlacedEntry { user, username: name(user), result, position, rank });
+            let attempts = (self.rules.max_attempts > 0).then_some(attempts);
+            placed.push(PlacedEntry { user, username: name(user), result, position, rank, attempts });
         }
         placed
     }

@@ -5,6 +5,10 @@ mod follow;
 mod load;
 mod observe;
 mod periods;
+mod rebuild;
+mod verify;
 
 pub use follow::follow_boards_forever;
 pub use observe::observe_boards_forever;
+pub use rebuild::{rebuild_board, request_loads};
+pub use verify::verify_boards;

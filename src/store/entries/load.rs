@@ -37,6 +37,7 @@ pub struct EntriesLoad<'a> {
     /// Stands in for the period's id in keys.
     id: String,
     batches: i64,
+    entries: usize,
 }
 
 impl Store {
@@ -51,7 +52,7 @@ impl Store {
     ) -> Result<EntriesLoad<'a>, Fault> {
         let place = self.board_place(key.board);
         let id = format!("{}:{}", key.period, Uuid::new_v4().simple());
-        let load = EntriesLoad { store: self, place, key, rules, id, batches: 0 };
+        let load = EntriesLoad { store: self, place, key, rules, id, batches: 0, entries: 0 };
         let state = format!("{}:state", load.scores());
         let mut begin = redis::pipe();
         begin.cmd("HSET").arg(&state).arg("seq").arg(0).ignore();
@@ -66,6 +67,10 @@ impl EntriesLoad<'_> {
         PeriodKey { period: &self.id, ..self.key }.scores(&self.place)
     }
 
+    fn progress_key(&self) -> String {
+        format!("{}:loading", self.key.scores(&self.place))
+    }
+
     /// Adds entries, each of which is `Change::Set`.
     ///
     /// # Errors
@@ -77,7 +82,10 @@ impl EntriesLoad<'_> {
             return Err(Fault::retryable("load_entries", "Redis lost a part of the load"));
         }
         self.batches += 1;
-        Ok(())
+        self.entries += changes.len();
+        let mut progress = redis::cmd("SET");
+        progress.arg(self.progress_key()).arg(self.entries).arg("PX").arg(EXPIRES_MS);
+        self.store.ask(&self.place, "show_entries_load", &progress).await
     }
 
     /// Shows the loaded entries instead of the period's, which stand at `to_seq` of the ledger. False if the period stands later already.
@@ -99,6 +107,9 @@ impl EntriesLoad<'_> {
             period: self.key.period,
         };
         let mut reply = self.store.run(&self.place, &call).await?;
+        let mut end = redis::cmd("DEL");
+        end.arg(self.progress_key());
+        self.store.ask::<()>(&self.place, "end_entries_load", &end).await?;
         reply.next()
     }
 }

@@ -5,6 +5,7 @@ pub mod apply;
 pub mod load;
 pub mod order;
 pub mod read;
+pub mod scan;
 
 use crate::store::shard::Shard;
 

@@ -75,6 +75,8 @@ pub struct PlacedEntry {
     pub position: u64,
     /// The rank, equal for equal results unless the board is `ordinal`.
     pub rank: u64,
+    /// The awards that count, up to the board's limit; `None`: it has none.
+    pub attempts: Option<u32>,
 }
 
 /// What a read of a period returns.
@@ -86,6 +88,8 @@ pub struct EntriesPage {
     pub as_of_ms: i64,
     /// Version of the board; 0: it was never loaded.
     pub version: i64,
+    /// The sequence number of the ledger at which it stands; `None`: it is not loaded, or is to be loaded again.
+    pub seq: Option<i64>,
     /// Entries on the board.
     pub total: u64,
     /// The best entries above the window, if they were wanted.
@@ -123,14 +127,16 @@ impl Store {
             users: &users,
         };
         let mut reply = self.run(&shard, &call).await?;
-        let (now_ms, as_of_ms, version, total) = (reply.next()?, reply.next()?, reply.next()?, reply.next()?);
+        let (now_ms, as_of_ms, version) = (reply.next()?, reply.next()?, reply.next()?);
+        let (seq, total): (i64, u64) = (reply.next()?, reply.next()?);
+        let seq = (seq >= 0).then_some(seq);
         let (top, window, users): (usize, usize, usize) = (reply.next()?, reply.next()?, reply.next()?);
         let read = |reply: &mut Reply, count: usize| -> Result<Vec<PlacedEntry>, Fault> {
             (0..count).map(|_| read_entry(reply, query)).collect()
         };
         let (top, window, users) =
             (read(&mut reply, top)?, read(&mut reply, window)?, read(&mut reply, users)?);
-        Ok(EntriesPage { now_ms, as_of_ms, version, total, top, window, users })
+        Ok(EntriesPage { now_ms, as_of_ms, version, seq, total, top, window, users })
     }
 }
 
@@ -159,10 +165,12 @@ fn read_entry(reply: &mut Reply, query: &EntriesQuery<'_>) -> Result<PlacedEntry
     let text: Vec<u8> = reply.next()?;
     let invalid = || Fault::new("read_entries", "an entry has another form");
     let (user, result) = query.order.read(&member, score).ok_or_else(invalid)?;
-    let name_from = query.order.key_bytes() + if query.counts_attempts { ATTEMPTS_BYTES } else { 0 };
-    let name = text.get(name_from..).ok_or_else(invalid)?;
-    Ok(PlacedEntry { user, username: String::from_utf8_lossy(name).into_owned(), result, position, rank })
+    let mut name = text.get(query.order.key_bytes()..).ok_or_else(invalid)?;
+    let mut attempts = None;
+    if query.counts_attempts {
+        let (count, rest) = name.split_first_chunk().ok_or_else(invalid)?;
+        (attempts, name) = (Some(u32::from_be_bytes(*count)), rest);
+    }
+    let username = String::from_utf8_lossy(name).into_owned();
+    Ok(PlacedEntry { user, username, result, position, rank, attempts })
 }
-
-/// Bytes of the number of attempts in `…:entries`.
-const ATTEMPTS_BYTES: usize = 4;

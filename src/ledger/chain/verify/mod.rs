@@ -20,6 +20,7 @@ use self::user_totals::{PAGE, UserTotals, totals_of, totals_page};
 use crate::db::sql_fault;
 use crate::error::Fault;
 use crate::ledger::Ledger;
+use crate::ledger::boards::verify_boards;
 use crate::ledger::outbox::dead_letters;
 use crate::receipt::ReceiptVerifier;
 use crate::store::Total;
@@ -57,12 +58,15 @@ pub struct VerifyReport {
     pub users: u64,
     /// Ledger entries checked.
     pub entries: u64,
+    /// Entries of boards checked.
+    pub board_entries: u64,
     /// Mismatches found.
     pub mismatches: u64,
 }
 
 /// Compares every user's total in Redis (score and board), `users` and the ledger. Checks that each user's history is consistent, that voids
-/// mark what they removed, that the board has no unknown members, that the top list matches the ledger, and that no dead letters wait.
+/// mark what they removed, that the board has no unknown members, that the top list and the open periods of all boards match the ledger, and
+/// that no dead letters wait.
 ///
 /// # Errors
 /// A store is unavailable.
@@ -90,6 +94,7 @@ pub async fn verify(ledger: &Ledger, report: &mut Report<'_>) -> Result<VerifyRe
     void_marks::check(&ledger.database, &mut report).await?;
     check_members(ledger, &mut report).await?;
     top_list::compare(ledger, top_list::Source::AllUsers).await?.into_iter().for_each(&mut report);
+    verified.board_entries = verify_boards(ledger, None, &mut report).await?;
     dead_letters::open_mismatch(&ledger.database).await?.into_iter().for_each(&mut report);
     verified.mismatches = mismatches;
     Ok(verified)
