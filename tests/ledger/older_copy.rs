@@ -1,10 +1,13 @@
 //! Redis is replaced by an older copy of its data while nodes serve.
 
+use laurel::admin::{Decision, Restriction, restrict};
 use laurel::token::ActToken;
 use serde_json::{Value, json};
 
 use super::{append, forged_entry, wait_for_epoch_after};
-use crate::harness::{DataFile, Player, TestNode, TestStores, assert_ledger_matches, eventually};
+use crate::harness::{
+    DataFile, Player, TestNode, TestStores, assert_ledger_matches, eventually, wait_until_boards_follow,
+};
 use crate::live::Client;
 
 /// Copies the data of each Redis process.
@@ -26,7 +29,10 @@ async fn an_older_copy_is_loaded_and_used_tokens_stay_used() {
     let mut stores = TestStores::new().await;
     let node = stores.start_node().await;
     let (ada, eve) = (node.register("ada").await, node.register("eve").await);
-    node.award(&ada, "watch_ad").await;
+    let banned = node.register("mallory").await;
+    for player in [&ada, &banned] {
+        node.award(player, "watch_ad").await;
+    }
     let spent = node.issue_token(&ada, "complete_level").await;
     let game = node.post("/api/game/start", &eve.token, &json!({})).await;
     let update =
@@ -38,7 +44,11 @@ async fn an_older_copy_is_loaded_and_used_tokens_stay_used() {
     assert_eq!(node.finalize(&ada, &spent, Value::Null).await.body["newScore"], 30);
     assert_eq!(node.post("/api/score/update", &eve.token, &update).await.body["data"]["newScore"], 10);
     node.award(&eve, "complete_level").await;
+    // The older copy has her on the boards, and nothing in the ledger's chain says that she is not.
+    let operator = Decision { actor: "test".into(), host: None, reason: "cheats".into() };
+    restrict(&node.app.admin, banned.identity.user, Restriction::Ban, None, &operator).await.unwrap();
     node.wait_for_ledger().await;
+    wait_until_boards_follow(&node.app).await;
     let mut client = Client::connect(&node, &ada).await;
     let both = [("ada".to_owned(), 30, 1), ("eve".to_owned(), 30, 1)];
     client.wait_for_board(&both).await;

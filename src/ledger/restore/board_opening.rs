@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::Fault;
 use crate::ledger::Ledger;
+use crate::ledger::boards::request_loads;
 use crate::ledger::leader::LeaderLock;
 use crate::ledger::outbox::consume::drain;
 use crate::ledger::outbox::dead_letters;
@@ -148,6 +149,10 @@ async fn load<'a>(
         loads.push((ledger.store.begin_load(closed.shard).await?, closed.is_older_copy()));
     }
     if !loads.is_empty() {
+        // The boards may lack corrections that were made since: entries of players who are banned now, or voided awards.
+        if let Err(fault) = request_loads(ledger, None).await {
+            tracing::warn!(%fault, runbook = "LaurelLedgerMismatch", "boards are not loaded again");
+        }
         let users = rebuild::load(ledger, leader, &loads).await?;
         let shards: Vec<usize> = outdated.iter().map(|it| it.shard).collect();
         dead_letters::mark_lost(ledger, leader, &shards).await?;
