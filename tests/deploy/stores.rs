@@ -226,8 +226,8 @@ fn redis_rights_match_the_code() {
             || ["sentinel", "auth"].contains(&command.as_str())
     };
     let mut used = BTreeSet::new();
-    let store =
-        ["board", "commands", "connection", "outbox", "script"].map(|name| format!("src/store/{name}"));
+    let store = ["board", "commands", "connection", "entries", "outbox", "script"]
+        .map(|name| format!("src/store/{name}"));
     let folders = ["lua", "lua/lib", "src/store"].map(str::to_owned);
     for folder in folders.iter().chain(&store) {
         for file in
