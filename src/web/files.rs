@@ -57,6 +57,8 @@ pub const PAGES: &[(&str, &[u8])] = files! { "" as "":
     "live/announce.js"
     "live/board.css"
     "live/board.js"
+    "live/boardPanel.js"
+    "live/boardTabs.js"
     "live/connection.js"
     "live/hashcash.js"
     "live/hashcashWorker.js"

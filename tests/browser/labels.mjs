@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 const source = readFileSync(new URL('../../src/web/live/labels.js', import.meta.url), 'utf8');
-const { describeLimit, nextPlaceOf, progressOf } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
+const { describeLimit, nextPlaceOf, progressOf, scoreOf, timeLeftOf } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
 
 test('an award names its points and the change of rank', () => {
   const cases = [
@@ -64,4 +64,24 @@ test('a limit names its end, even if the clock is some minutes wrong', (context)
     assert.equal(describeLimit(action, ms), expected);
     clock.mock.restore();
   }
+});
+
+test('a score has the decimal places of its board', () => {
+  const cases = [[12345, 0, '12,345'], [12345, 2, '123.45'], [-5, 3, '-0.005'], [0, 1, '0.0'], [2 ** 53 - 1, 0, '9,007,199,254,740,991']];
+  for (const [score, decimals, expected] of cases) assert.equal(scoreOf(score, decimals), expected);
+});
+
+test('the time left in a period has its two largest units', () => {
+  const [second, minute, hour, day] = [1_000, 60_000, 3_600_000, 86_400_000];
+  const cases = [
+    [2 * day + 4 * hour + 59 * minute, 'Ends in 2 d 4 h'],
+    [31 * day, 'Ends in 31 d'],
+    [day + 20 * minute, 'Ends in 1 d'],
+    [hour + minute, 'Ends in 1 h 1 min'],
+    [minute + 9 * second, 'Ends in 1 min 9 s'],
+    [1, 'Ends in 1 s'],
+    [0, 'Ends now'],
+    [-day, 'Ends now'],
+  ];
+  for (const [ms, expected] of cases) assert.equal(timeLeftOf(ms), expected);
 });

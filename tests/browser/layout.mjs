@@ -24,12 +24,12 @@ const box = (page, selector) => page.$eval(selector, (element) => {
 });
 const areApart = (one, other) => one.right <= other.left || other.right <= one.left || one.bottom <= other.top || other.bottom <= one.top;
 
-/** Elements that reach out of the window, or whose text is cut off. Names are cut off on purpose. */
+/** Elements that reach out of the window, or whose text is cut off. Names are cut off on purpose; the list of tabs scrolls sideways. */
 const overflows = (page) => page.evaluate(() => {
   const root = document.documentElement;
   const visible = [...document.querySelectorAll('body *')].filter((element) => element.checkVisibility() && !element.closest('.visually-hidden, .skip'));
-  const outside = visible.filter((element) => element.getBoundingClientRect().left < -1 || element.getBoundingClientRect().right > innerWidth + 1);
-  const cut = visible.filter((element) => element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 0 && !element.matches('.name, .my-name, input'));
+  const outside = visible.filter((element) => !element.matches('[role=tab]')).filter((element) => element.getBoundingClientRect().left < -1 || element.getBoundingClientRect().right > innerWidth + 1);
+  const cut = visible.filter((element) => element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 0 && !element.matches('.name, .my-name, input, [role=tablist], [role=tab]'));
   const describe = (element) => `${element.tagName}.${element.className}#${element.id} ${element.textContent.trim().slice(0, 20)}`;
   return [...outside, ...cut].map(describe).concat(root.scrollWidth > root.clientWidth ? [`the page is ${root.scrollWidth} wide`] : []);
 });
@@ -39,12 +39,16 @@ for (const dir of ['ltr', 'rtl']) {
     const { page, assertQuiet } = await open(ONE);
     await showsState(page);
     await page.waitForSelector('.action');
-    for (const login of [null, tokenOfTenth]) {
-      if (login !== null) {
-        await page.evaluate((token) => localStorage.setItem('laurel.login', token), login);
+    for (const state of ['spectator', 'player', 'board']) {
+      if (state === 'player') {
+        await page.evaluate((token) => localStorage.setItem('laurel.login', token), tokenOfTenth);
         await page.reload();
         await page.waitForSelector('#my-next:not([hidden])');
         await page.waitForSelector('.action');
+      }
+      if (state === 'board') {
+        await page.getByRole('tab', { name: 'This week' }).click();
+        await page.waitForSelector('#entries .place:not(.free)');
       }
       for (const [width, size] of [[320, 100], [320, 200], [390, 100], [390, 200], [768, 100], [768, 200], [1280, 100], [1280, 200], [1920, 100]]) {
         await page.setViewportSize({ width, height: 900 });
@@ -52,10 +56,11 @@ for (const dir of ['ltr', 'rtl']) {
           document.documentElement.dir = dir;
           document.documentElement.style.fontSize = `${size}%`;
         }, [dir, size]);
-        assert.deepEqual(await overflows(page), [], `${width} px, text at ${size} %, ${login === null ? 'no login' : 'a player'}`);
-        const [rank, name] = [await box(page, '.place .rank'), await box(page, '.place .name')];
+        assert.deepEqual(await overflows(page), [], `${width} px, text at ${size} %, ${state}`);
+        const list = state === 'board' ? '#entries' : '#board';
+        const [rank, name] = [await box(page, `${list} .rank`), await box(page, `${list} .name`)];
         assert.ok(areApart(rank, name), `${width} px, ${size} %: the wreath and the name`);
-        if ([320, 1280].includes(width) && size === 200) await inspect(page, `live-${dir}-${width}-${size}-${login === null ? 'spectator' : 'player'}`);
+        if ([320, 1280].includes(width) && size === 200) await inspect(page, `live-${dir}-${width}-${size}-${state}`);
       }
     }
     assertQuiet();

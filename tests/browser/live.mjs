@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect, open } from './browser.mjs';
-import { earn } from './admin-helpers.mjs';
+import { earn, player } from './admin-helpers.mjs';
 import { action, button, focused, showsState, play, register, showsRows, showsScore } from './live-helpers.mjs';
 
 const { ONE, TWO, CLOSED } = process.env;
@@ -193,6 +193,67 @@ test('the page fits a phone', async () => {
   await page.evaluate(() => scrollTo(0, 0));
   await inspect(page, 'live-phone');
   assertQuiet();
+});
+
+test('tabs show the other boards: live, with the own place, and more by page', async () => {
+  const best = await player('ivan');
+  await earn(best.token, 5);
+  for (const name of ['jo', 'ki', 'lu', 'mo', 'ny', 'ol', 'pa', 'ra', 'su'].map((start) => `${start}_weekly`)) await earn((await player(name)).token, 4);
+  for (const name of ['va_weekly', 'wi_weekly']) await earn((await player(name)).token, 1);
+  const { page, assertQuiet } = await open(TWO, { viewport: { width: 360, height: 740 }, colorScheme: 'dark' });
+  const tab = (name) => page.getByRole('tab', { name, selected: true });
+  const entry = (name) => page.locator('#entries .place', { hasText: name });
+  await register(page, 'judy');
+  await play(page, 'Daily bonus');
+  await page.getByRole('tab', { name: 'This week' }).click();
+  await page.getByRole('heading', { level: 1, name: 'This week' }).waitFor();
+  await page.getByRole('tabpanel', { name: 'This week' }).getByText(/^Ends in \d/).waitFor();
+  await page.locator('#own-entries .own', { hasText: 'judy' }).waitFor();
+  assert.equal(await page.locator('#entries .place').count(), 10);
+  assert.equal(await entry('judy').count(), 0);
+  assert.ok(await page.locator('#own-entries .place').count() >= 3, 'with neighbors');
+  assert.equal(await page.isVisible('#board'), false);
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360);
+  await inspect(page, 'live-board-phone');
+  await page.setViewportSize({ width: 1280, height: 900 });
+  await inspect(page, 'live-board');
+
+  await page.getByRole('button', { name: 'Show more' }).click();
+  await entry('judy').waitFor();
+  await page.waitForSelector('#own-place', { state: 'hidden' });
+  assert.equal(await page.isVisible('#entries-more'), false);
+  assert.equal(await focused(page), 'entries');
+  await earn(best.token, 5);
+  await entry('ivan').getByText('100', { exact: true }).waitFor();
+
+  await tab('This week').focus();
+  await page.keyboard.press('ArrowLeft');
+  await tab('Today').waitFor();
+  assert.equal(await focused(page), 'tab-daily');
+  await page.keyboard.press('End');
+  await tab('This month').waitFor();
+  await page.keyboard.press('ArrowRight');
+  await tab('All time').waitFor();
+  await page.locator('#board .place', { hasText: 'ivan' }).waitFor();
+  await page.getByRole('heading', { level: 1, name: 'Top 10' }).waitFor();
+  assertQuiet();
+});
+
+test('the wall screen shows the board that its URL names', async () => {
+  const { page } = await open(`${ONE}/#wall?board=weekly`, { viewport: { width: 1920, height: 1080 } });
+  await page.getByRole('heading', { level: 1, name: 'This week' }).waitFor();
+  await page.waitForSelector('#entries .place:not(.free)');
+  const bottom = await page.evaluate(() => document.getElementById('entries').lastElementChild.getBoundingClientRect().bottom);
+  assert.ok(bottom <= 1080, `the tenth place ends at ${bottom}`);
+  assert.equal(await page.isVisible('#board-tabs'), false);
+  await inspect(page, 'live-wall-board');
+  await page.keyboard.press('Escape');
+  await page.getByRole('tab', { name: 'This week', selected: true }).waitFor();
+  await page.getByRole('button', { name: 'Wall screen' }).click();
+  assert.equal(new URL(page.url()).hash, '#wall?board=weekly');
+  await page.evaluate(() => { location.hash = '#wall?board=hourly'; });
+  await page.getByText('“hourly” was not found. Here is the leaderboard.').waitFor();
+  await page.waitForSelector('#board .place:not(.free)');
 });
 
 test('the wall screen fits its screen', async () => {

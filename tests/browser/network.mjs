@@ -23,6 +23,24 @@ const isInView = (page, selector) => page.$eval(selector, (element) => {
   return top >= 0 && bottom <= innerHeight;
 });
 
+test('a board keeps its entries without the network, and says how old they are', async () => {
+  const { page, context, proxy } = await openByProxy(PHONE);
+  await register(page, 'hugo');
+  await play(page, 'Watch an ad');
+  await page.getByRole('tab', { name: 'Today' }).click();
+  const own = page.locator('#entries .own', { hasText: 'hugo' });
+  await own.waitFor();
+  proxy.setTarget(null);
+  proxy.cut();
+  await context.setOffline(true);
+  await page.locator('#board-note').getByText(/^Can’t reach the server\. Entries as of \d\d:\d\d\.$/).waitFor();
+  assert.ok(await own.isVisible());
+  proxy.setTarget(ONE);
+  await context.setOffline(false);
+  await page.locator('#board-note').getByText(/^\d+ players?$/).waitFor();
+  proxy.close();
+});
+
 for (const [who, isPlayer] of [['a player', true], ['a spectator', false]]) {
   test(`${who} sees that the device is offline, and the age of the board`, async () => {
     const { page, context, proxy } = await openByProxy(PHONE);

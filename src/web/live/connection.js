@@ -1,6 +1,7 @@
 // The state of the live connection: a word in the header, and a notice at the bottom while the board may be out of date.
 
 import { announce } from './announce.js';
+import { timeOf } from './labels.js';
 
 const pill = document.getElementById('connection');
 const text = document.getElementById('connection-text');
@@ -41,8 +42,4 @@ export function showConnection(state, { transport, asOf }) {
   };
   if (state === 'reconnecting' && notice.hidden) delay = setTimeout(show, NOTICE_DELAY_MS);
   else show();
-}
-
-function timeOf(asOf) {
-  return new Date(asOf).toLocaleTimeString('en', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 }

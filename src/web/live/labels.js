@@ -1,4 +1,4 @@
-// Texts of the live page: names of actions, limits, errors, progress.
+// Texts of the live page: names of actions, limits, errors, progress, scores and periods of boards.
 
 const NAMES = {
   watch_ad: 'Watch an ad',
@@ -15,6 +15,7 @@ const CHECKS = {
   hashcash: 'Your device does the math',
 };
 const HOUR_MS = 3_600_000;
+const UNITS = [[86_400, 'd'], [3_600, 'h'], [60, 'min'], [1, 's']];
 const TOP_SIZE = 10;
 const ORDINALS = new Intl.PluralRules('en', { type: 'ordinal' });
 const SUFFIXES = { one: 'st', two: 'nd', few: 'rd', other: 'th' };
@@ -58,6 +59,33 @@ export function problemOf({ code, message, unsure }) {
 /** `1 point`, `1,200 points`. */
 export function pointsOf(points) {
   return `${points.toLocaleString('en')} ${Math.abs(points) === 1 ? 'point' : 'points'}`;
+}
+
+/** A score with its decimal places: 12345 with two is `123.45`. */
+export function scoreOf(score, decimals) {
+  return (score / 10 ** decimals).toLocaleString('en', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+}
+
+/** `1 player`, `1,200 players`. */
+export function playersOf(total) {
+  return `${total.toLocaleString('en')} ${total === 1 ? 'player' : 'players'}`;
+}
+
+/** The time of day: `09:05`. */
+export function timeOf(at) {
+  return new Date(at).toLocaleTimeString('en', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+}
+
+/** The time until a period ends, in its two largest units: `2 d 4 h`. */
+export function timeLeftOf(ms) {
+  const seconds = Math.ceil(ms / 1000);
+  if (seconds <= 0) return 'Ends now';
+  const largest = UNITS.findIndex(([size]) => seconds >= size);
+  const parts = UNITS.slice(largest, largest + 2).map(([size, unit], index) => {
+    const outer = index === 0 ? Infinity : UNITS[largest][0];
+    return [Math.floor((seconds % outer) / size), unit];
+  });
+  return `Ends in ${parts.filter(([value]) => value > 0).map((part) => part.join(' ')).join(' ')}`;
 }
 
 function ordinal(rank) {

@@ -5,6 +5,8 @@ import { Laurel } from '/assets/laurel/index.js';
 import { Actions } from './actions.js';
 import { announce } from './announce.js';
 import { BoardView } from './board.js';
+import { BoardPanel } from './boardPanel.js';
+import { BoardTabs } from './boardTabs.js';
 import { showConnection } from './connection.js';
 import { MyScore } from './myScore.js';
 import { SignInForm } from './signIn.js';
@@ -12,6 +14,7 @@ import { startWallScreen } from './wallScreen.js';
 
 const LOGIN_KEY = 'laurel.login';
 const REFRESH_MS = 20_000;
+const TOP_SIZE = 10;
 const logOutButton = document.getElementById('log-out');
 
 let ownToken = browserStorage.get(LOGIN_KEY);
@@ -24,11 +27,15 @@ const laurel = new Laurel({
     if (token !== null || browserStorage.get(LOGIN_KEY) === ownToken) browserStorage.set(LOGIN_KEY, token);
     ownToken = token;
     actions.onLoginChange();
+    panel.refresh();
+    void tabs.load();
     showLogin();
   },
 });
 
-const board = new BoardView();
+const board = new BoardView(document.getElementById('board'), { places: TOP_SIZE });
+const panel = new BoardPanel(laurel);
+const tabs = new BoardTabs(laurel, panel);
 const myScore = new MyScore();
 const signIn = new SignInForm(laurel);
 const actions = new Actions(laurel, {
@@ -68,8 +75,15 @@ addEventListener('storage', ({ key }) => {
 });
 setInterval(refreshMyScore, REFRESH_MS);
 
-function showBoard(newest) {
-  if (board.show(newest, laurel.user?.uuid)) myScore.onBoard(newest.rows);
+let shownVersion = -1;
+
+/** Shows the top 10, unless these or newer ones are shown. */
+function showBoard({ rows, version }) {
+  if (version <= shownVersion) return;
+  shownVersion = version;
+  board.show(rows, laurel.user?.uuid);
+  document.getElementById('board-empty').hidden = rows.length > 0;
+  myScore.onBoard(rows);
 }
 
 /** Shows the board that the HTML page preloads. */
@@ -95,6 +109,7 @@ laurel.live({
       showLogin();
       signIn.onReachable();
       actions.onReachable();
+      panel.refresh();
     }
     if (state !== 'refused') return;
     if (laurel.token === null) {
@@ -107,7 +122,8 @@ laurel.live({
   },
 });
 
-startWallScreen();
+startWallScreen(tabs);
 showLogin();
+void tabs.load();
 showPreloadedBoard().catch(() => {});
 void actions.load();

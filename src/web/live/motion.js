@@ -18,12 +18,12 @@ export function write(element, text) {
 }
 
 /** Counts a number up or down to `target`. */
-export function count(element, target) {
+export function count(element, target, format = (value) => value.toLocaleString('en')) {
   // Already there, or on its way: a repeated target must not restart the count.
   if (element.dataset.value === String(target)) return;
   const from = Number(element.dataset.value ?? target);
   element.dataset.value = target;
-  const show = (value) => write(element, Math.round(value).toLocaleString('en'));
+  const show = (value) => write(element, format(Math.round(value)));
   if (from === target || isStill()) return show(target);
   const start = performance.now();
   const step = (now) => {

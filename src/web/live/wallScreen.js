@@ -1,7 +1,10 @@
-// The wall screen: the board alone, as large as the screen allows. `/#wall` opens it; Escape and its button close it.
+// The wall screen: a board alone, as large as the screen allows. `/#wall` opens it, `/#wall?board=weekly` with that board; Escape and its button
+// close it.
 
 const button = document.getElementById('wall-toggle');
 const notFound = document.getElementById('not-found');
+
+const isOpen = () => /^#wall(\?|$)/.test(location.hash);
 
 function show(isOn) {
   document.body.classList.toggle('wall', isOn);
@@ -14,10 +17,18 @@ function exit() {
 }
 
 /** Follows the URL's hash: `#wall`, the id of an element, or unknown. */
-function followHash() {
-  const name = decoded(location.hash.slice(1));
-  show(name === 'wall');
-  notFound.hidden = name === '' || name === 'wall' || document.getElementById(name) !== null;
+async function followHash(tabs) {
+  show(isOpen());
+  notFound.hidden = true;
+  const { hash } = location;
+  let name = decoded(hash.slice(1));
+  let isFound = name === '' || document.getElementById(name) !== null;
+  if (isOpen()) {
+    name = new URLSearchParams(hash.split('?')[1]).get('board') ?? 'global';
+    isFound = await tabs.open(name);
+    if (hash !== location.hash) return;
+  }
+  notFound.hidden = isFound;
   notFound.textContent = `“${name}” was not found. Here is the leaderboard.`;
 }
 
@@ -29,24 +40,26 @@ function decoded(text) {
   }
 }
 
-export function startWallScreen() {
+/** `tabs` has the id of the shown board, and opens others. */
+export function startWallScreen(tabs) {
   button.addEventListener('click', () => {
-    if (location.hash === '#wall') {
+    if (isOpen()) {
       exit();
       if (document.fullscreenElement !== null) void document.exitFullscreen();
     } else {
-      history.replaceState(null, '', '#wall');
-      followHash();
+      const isGlobal = tabs.selected === 'global';
+      history.replaceState(null, '', isGlobal ? '#wall' : `#wall?board=${encodeURIComponent(tabs.selected)}`);
+      void followHash(tabs);
       document.documentElement.requestFullscreen?.().catch(() => {});
     }
   });
-  addEventListener('hashchange', followHash);
+  addEventListener('hashchange', () => followHash(tabs));
   addEventListener('keydown', ({ key }) => {
-    if (key === 'Escape' && location.hash === '#wall') exit();
+    if (key === 'Escape' && isOpen()) exit();
   });
   document.addEventListener('fullscreenchange', () => {
     // Browsers handle Escape in full screen themselves, and send no key event.
-    if (document.fullscreenElement === null && location.hash === '#wall') exit();
+    if (document.fullscreenElement === null && isOpen()) exit();
   });
-  followHash();
+  void followHash(tabs);
 }

@@ -1,0 +1,197 @@
+// The panel of a board other than `global`: its best entries and more by page, the player's own place, and the time left. It polls while the
+// page is visible; the browser revalidates with the entity tag, so an unchanged board costs a 304.
+
+import { announce } from './announce.js';
+import { BoardView } from './board.js';
+import { playersOf, timeLeftOf, timeOf } from './labels.js';
+
+const POLL_MS = 2_000;
+const PAGE_SIZE = 50;
+const MAX_PAGE_SIZE = 200;
+/** Places without a player that keep the page from jumping. */
+const MAX_FREE_PLACES = 10;
+/** The own entry with two neighbors on each side. */
+const NEIGHBORHOOD = 5;
+const TIMEOUT_MS = 10_000;
+
+export class BoardPanel {
+  #time = document.getElementById('board-time');
+  #note = document.getElementById('board-note');
+  #empty = document.getElementById('entries-empty');
+  #more = document.getElementById('entries-more');
+  #ownPlace = document.getElementById('own-place');
+  /** Aborted when the panel is closed or opens another board. */
+  #opened = new AbortController();
+  #board;
+  #top;
+  #own;
+  /** Number of entries to show. */
+  #wanted = 0;
+  /** What is shown, to skip responses that change nothing. */
+  #shown = '';
+  /** When the board was last read, in ms of the Unix epoch. 0 before the first time. */
+  #readAt = 0;
+  #problem = '';
+  /** Called with the id of a board that the player may no longer see. */
+  onGone = () => {};
+  #isDue = false;
+  #wake = () => {};
+
+  constructor(laurel) {
+    this.laurel = laurel;
+    this.#more.addEventListener('click', () => {
+      this.#wanted += PAGE_SIZE;
+      this.refresh();
+    });
+    document.addEventListener('visibilitychange', () => this.refresh());
+    setInterval(() => this.#showTime(), 1000);
+  }
+
+  open(board) {
+    this.close();
+    this.#opened = new AbortController();
+    this.#board = board;
+    this.#wanted = board.top;
+    this.#shown = '';
+    this.#readAt = 0;
+    this.#problem = '';
+    this.#top = new BoardView(document.getElementById('entries'), { ...board, places: Math.min(board.top, MAX_FREE_PLACES) });
+    this.#own = new BoardView(document.getElementById('own-entries'), { ...board, places: 0 });
+    this.#empty.hidden = this.#more.hidden = this.#ownPlace.hidden = true;
+    this.#showTime();
+    this.#note.textContent = 'Loading';
+    this.#note.classList.remove('problem');
+    void this.#follow(this.#opened.signal);
+  }
+
+  close() {
+    this.#opened.abort();
+    this.#wake();
+    this.#board = undefined;
+  }
+
+  /** Reads the board now instead of at the next poll. */
+  refresh() {
+    this.#isDue = true;
+    this.#wake();
+  }
+
+  async #follow(signal) {
+    while (!signal.aborted) {
+      this.#isDue = false;
+      const waitMs = document.hidden ? Infinity : await this.#read(signal);
+      if (!this.#isDue && !signal.aborted) await this.#sleep(waitMs);
+    }
+  }
+
+  #sleep(ms) {
+    return new Promise((resolve) => {
+      const timer = ms === Infinity ? undefined : setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** Reads and shows the board. Returns how long to wait before the next time, in ms. */
+  async #read(opened) {
+    const { id, top } = this.#board;
+    const wanted = this.#wanted;
+    const signal = AbortSignal.any([opened, AbortSignal.timeout(TIMEOUT_MS)]);
+    try {
+      const page = await this.laurel.entriesPage(id, { limit: top, signal });
+      const summary = JSON.stringify([page, wanted]);
+      if (summary !== this.#shown) {
+        const rest = await this.#readMore(page, wanted, signal);
+        const neighbors = await this.#readNeighbors(page, rest.entries, signal);
+        if (page.period !== this.#board.period?.id) await this.#readDefinition(id, signal);
+        if (opened.aborted) return 0;
+        this.#show(page, rest, neighbors);
+        this.#shown = summary;
+      }
+      this.#readAt = Date.now();
+      this.#showNote(page);
+    } catch (error) {
+      if (opened.aborted) return 0;
+      this.#onError(error);
+      return Math.max(POLL_MS, (error.retryAfterSeconds ?? 0) * 1000);
+    }
+    return POLL_MS;
+  }
+
+  /** Follows the cursors until there are as many entries as wanted. */
+  async #readMore({ entries: first, next: cursor, board }, wanted, signal) {
+    const entries = new Map(first.map((entry) => [entry.userId, entry]));
+    let next = cursor;
+    while (next !== undefined && entries.size < wanted) {
+      const limit = Math.min(MAX_PAGE_SIZE, wanted - entries.size);
+      const page = await this.laurel.entriesPage(board, { cursor: next, limit, signal });
+      // A player who moved in the meantime may be on two pages.
+      for (const entry of page.entries) if (!entries.has(entry.userId)) entries.set(entry.userId, entry);
+      next = page.next;
+    }
+    return { entries: [...entries.values()], next };
+  }
+
+  /** The own entry and those around it, as far as they are not in the list above. */
+  async #readNeighbors({ me, board }, entries, signal) {
+    const listed = new Set(entries.map(({ userId }) => userId));
+    if (!me || listed.has(me.userId)) return [];
+    const around = await this.laurel.entriesPage(board, { around: 'me', limit: NEIGHBORHOOD, signal });
+    return around.entries.filter(({ userId }) => !listed.has(userId));
+  }
+
+  /** A new period has begun. */
+  async #readDefinition(id, signal) {
+    const board = await this.laurel.board(id, { signal });
+    if (signal.aborted) return;
+    this.#board = board;
+    this.#showTime();
+  }
+
+  #show(page, { entries, next }, neighbors) {
+    const ownId = page.me?.userId;
+    this.#top.show(entries, ownId);
+    this.#own.show(neighbors, ownId);
+    this.#ownPlace.hidden = neighbors.length === 0;
+    this.#empty.hidden = entries.length > 0;
+    // The focus must not get lost with the button.
+    if (next === undefined && document.activeElement === this.#more) this.#top.list.focus({ preventScroll: true });
+    this.#more.hidden = next === undefined;
+  }
+
+  #showTime() {
+    const endsAt = this.#board?.period?.endsAt ?? null;
+    const text = endsAt === null ? '' : timeLeftOf(Date.parse(endsAt) - Date.now());
+    if (this.#time.textContent !== text) this.#time.textContent = text;
+  }
+
+  #showNote({ stale, asOf, total }) {
+    if (stale) {
+      return this.#showProblem(asOf === null ? 'The board is being loaded.' : `The server is catching up. Entries as of ${timeOf(asOf)}.`);
+    }
+    const order = this.#board.order === 'asc' ? ', lowest first' : '';
+    this.#note.textContent = `${playersOf(total)}${order}`;
+    this.#note.classList.remove('problem');
+    this.#problem = '';
+  }
+
+  #showProblem(text) {
+    this.#note.textContent = text;
+    this.#note.classList.add('problem');
+    if (text !== this.#problem) announce(text);
+    this.#problem = text;
+  }
+
+  #onError({ code }) {
+    if (code === 'BOARD_NOT_FOUND') return this.onGone(this.#board.id);
+    if (code === 'PERIOD_NOT_FOUND') {
+      this.#shown = '';
+      this.#show({}, { entries: [] }, []);
+      return this.#showProblem('No period is running.');
+    }
+    const age = this.#readAt === 0 ? '' : ` Entries as of ${timeOf(this.#readAt)}.`;
+    this.#showProblem(`Can’t reach the server.${age}`);
+  }
+}
