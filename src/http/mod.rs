@@ -88,13 +88,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/action-tokens", post(action_tokens::issue))
         .route("/api/v1/scores", post(action_tokens::redeem))
         .route("/api/v1/scores/leaderboard", get(board::leaderboard))
-        .route("/api/v1/boards", get(boards::list))
-        .route("/api/v1/boards/{board}", get(boards::one))
         .route("/api/v1/users/{userId}", get(users::profile))
         .route("/api/v1/users/{userId}/history", get(users::history))
         .route("/api/v1/me", get(users::me))
-        .route("/api/v1/boards/{board}/entries", get(board_entries::page))
-        .route("/api/v1/boards/{board}/entries/lookup", post(board_entries::lookup))
         .route("/api/v1/callbacks/admob", get(actions::admob))
         .route("/api/v1/ws", get(realtime::open))
         .route("/api/v1/leaderboard/stream", get(realtime::stream))
@@ -114,10 +110,14 @@ pub fn admin_router(app: Arc<App>) -> Router {
     finish(shared().merge(internals()).merge(operators()), app, true)
 }
 
-/// Routes of both listeners: login, API documents and page files.
+/// Routes of both listeners: login, boards, which the admin page shows too, API documents and page files.
 fn shared() -> Router<Arc<App>> {
     Router::new()
         .route("/api/auth/login", post(auth::login))
+        .route("/api/v1/boards", get(boards::list))
+        .route("/api/v1/boards/{board}", get(boards::one))
+        .route("/api/v1/boards/{board}/entries", get(board_entries::page))
+        .route("/api/v1/boards/{board}/entries/lookup", post(board_entries::lookup))
         .route("/healthz", get(operations::healthz))
         .route("/openapi.json", get(openapi::serve))
         .route("/asyncapi.json", get(asyncapi::serve))

@@ -17,6 +17,8 @@ pub const PAGES: &[(&str, &[u8])] = files! { "" as "":
     "admin/adminActions.js"
     "admin/api.js"
     "admin/audit.js"
+    "admin/board.js"
+    "admin/boards.js"
     "admin/chart.js"
     "admin/components.css"
     "admin/deadLetters.js"

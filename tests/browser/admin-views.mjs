@@ -1,4 +1,4 @@
-// The admin page over thousands of players: unknown views, search, suspects, charts.
+// The admin page over thousands of players: unknown views, search, boards, suspects, charts.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -23,7 +23,7 @@ test('unknown views and players are not found, and others are', async () => {
   await showsHeading(page, 'Overview');
   const unknownViews = [
     '#constructor', '#__proto__', '#/toString', '#/hasOwnProperty/1', '#/wall', '#/Players', '#/overview/x', '#/audit/1', '#/letters/1',
-    '#/players/1/2', '#/players//1', '#/players/../audit', '#/players/..', '#/suspects/.', '#/players/%2e%2e', '#/%', '#/%E0%A4%A', '#/ ',
+    '#/players/1/2', '#/players//1', '#/players/../audit', '#/players/..', '#/suspects/.', '#/players/%2e%2e', '#/boards/hourly', '#/boards/weekly/1', '#/%', '#/%E0%A4%A', '#/ ',
   ];
   const unknownKeys = ['nobody', '0', '99999', '99999999999999999999', '01930a5b-7c00-7000-8000-0000000000ab', '%20', 'a%2Fb', '+1', '<b>x</b>', '%', '...'];
   const unknown = [...unknownKeys.flatMap((key) => [`#/players/${key}`, `#/suspects/${key}`]), '#/players/1.2.3.4'];
@@ -95,6 +95,36 @@ test('a search finds parts of names, counts the results, and shows them all', as
   await find('no such name');
   await panel.getByText('No players found.').waitFor();
   assert.equal(await count.textContent(), '0 players');
+  assertQuiet();
+});
+
+test('a board shows its state, its entries by page, and the places of the players that a search finds', async () => {
+  const { token } = await player('board_climber');
+  await earn(token, 2);
+  const { page, assertQuiet } = await openView('#/boards');
+  await page.getByRole('row', { name: /^This week/ }).getByText('sum of points, highest first').waitFor();
+  await inspect(page, 'admin-boards');
+  await page.getByRole('link', { name: 'All time' }).click();
+  await showsHeading(page, 'All time');
+  const entries = page.locator('[data-panel=entries] tbody tr');
+  await entries.nth(49).waitFor();
+  assert.match(await entries.first().innerText(), /^1\s+1\s+\w+\s+9\d,\d{3}\s/);
+  assert.match(await page.locator('main dl').innerText(), /^Period\s+all, open\s+Entries\s+5,0\d\d\s+Version\s+\d{16}\s+As of\s[^]+Stale\s+no$/);
+  await page.getByRole('button', { name: 'Show more' }).click();
+  await entries.nth(99).waitFor();
+  assert.deepEqual(await entries.evaluateAll((rows) => rows.map((row) => Number(row.cells[0].textContent))), Array.from({ length: 100 }, (_, index) => index + 1));
+
+  await page.getByLabel('Find a player').fill('board_climber');
+  const found = page.locator('[data-panel=found]');
+  await found.getByText('1 of 1 player with an entry').waitFor();
+  assert.match(await found.locator('tbody tr').innerText(), /^(4,9\d\d|5,0\d\d)\s+[45],\d{3}\s+board_climber\s+20\s/);
+  await inspect(page, 'admin-board');
+  await page.setViewportSize({ width: 360, height: 740 });
+  await fits(page, 'a board on a phone');
+  await inspect(page, 'admin-board-phone');
+  await page.reload();
+  await found.getByRole('link', { name: 'board_climber' }).click();
+  await showsHeading(page, 'board_climber');
   assertQuiet();
 });
 

@@ -52,6 +52,9 @@ async fn the_admin_listener_serves_only_admin_paths() {
     let found =
         http.get(format!("{base}/api/admin/users?search=root")).bearer_auth(token).send().await.unwrap();
     assert_eq!(found.status(), StatusCode::OK);
+    for path in ["/api/v1/boards", "/api/v1/boards/weekly", "/api/v1/boards/weekly/entries"] {
+        assert_eq!(get(path).await.status(), StatusCode::OK, "{path}");
+    }
     // It has no endpoints for players.
     for path in ["/", "/api/v1/actions", "/api/auth/register", "/api/v1/ws", "/socket.io/"] {
         assert_eq!(get(path).await.status(), StatusCode::NOT_FOUND, "{path}");

@@ -63,7 +63,8 @@ async function call(method, path, { body, key, signal, token = login.token }) {
     if (signal?.aborted) throw error;
     throw new NoResponse('Can’t reach the server. Check your connection.');
   }
-  if (response.ok) return envelope.data;
+  // Responses of /api/v1 have no envelope.
+  if (response.ok) return path.startsWith('/api/v1/') ? envelope : envelope.data;
   const error = new Rejected(response.status, envelope, response.headers.get('retry-after'));
   // Another login may have replaced the one that was rejected.
   if ((response.status === 401 || response.status === 403) && token && token === login.token) {

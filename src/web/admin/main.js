@@ -2,6 +2,8 @@
 
 import { loggedOut, login, ownName } from './api.js';
 import { audit } from './audit.js';
+import { board } from './board.js';
+import { boards } from './boards.js';
 import { deadLetters } from './deadLetters.js';
 import { fill } from './elements.js';
 import { asHour } from './format.js';
@@ -16,7 +18,14 @@ import { suspects } from './suspects.js';
 
 const main = document.getElementById('main');
 /** For each name the view without a key and the one with a key. */
-const VIEWS = { overview: [overview], suspects: [suspects, suspect], players: [players, player], letters: [deadLetters], audit: [audit] };
+const VIEWS = {
+  overview: [overview],
+  suspects: [suspects, suspect],
+  players: [players, player],
+  boards: [boards, board],
+  letters: [deadLetters],
+  audit: [audit],
+};
 let viewLifetime = new AbortController();
 
 function viewOf({ name, key, rest }) {
