@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 const source = readFileSync(new URL('../../src/web/live/labels.js', import.meta.url), 'utf8');
-const { describeLimit, nextPlaceOf, progressOf, scoreOf, timeLeftOf } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
+const { describeLimit, nextPlaceOf, periodOf, progressOf, scoreOf, timeLeftOf } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
 
 test('an award names its points and the change of rank', () => {
   const cases = [
@@ -84,4 +84,11 @@ test('the time left in a period has its two largest units', () => {
     [-day, 'Ends now'],
   ];
   for (const [ms, expected] of cases) assert.equal(timeLeftOf(ms), expected);
+});
+
+test('a period has a name', () => {
+  const cases = [
+    ['2026-11-28', '28 November 2026'], ['2026-W08', 'Week 8, 2026'], ['2026-01', 'January 2026'], ['2026', '2026'], ['p17', '17, from 1 December 2026'], ['all', 'all'],
+  ];
+  for (const [id, expected] of cases) assert.equal(periodOf({ id, startsAt: '2026-12-01T09:00:00.000Z' }), expected);
 });

@@ -1,6 +1,7 @@
 import type { CallOptions } from './actions.js';
+import type { PageOptions } from './players.js';
 import type { Rest } from './rest.js';
-import type { Board, BoardDefinition, BoardEntry, BoardLookup, BoardPage, Top10 } from './types.js';
+import type { Board, BoardDefinition, BoardEntry, BoardLookup, BoardPage, PeriodPage, Top10 } from './types.js';
 /** Which entries of a board. */
 export interface EntriesOptions extends CallOptions {
     /** Id of a period. The current one by default. */
@@ -24,6 +25,7 @@ export declare class Boards {
     list(signal?: AbortSignal): Promise<readonly BoardDefinition[]>;
     one(id: string, signal?: AbortSignal): Promise<BoardDefinition>;
     page(id: string, { signal, ...fields }?: EntriesPageOptions): Promise<BoardPage>;
+    periodsPage(id: string, { signal, ...fields }?: PageOptions): Promise<PeriodPage>;
     entries(id: string, options: EntriesOptions): AsyncGenerator<BoardEntry, void>;
     lookup(id: string, userIds: readonly string[], { period, signal }?: Omit<EntriesOptions, 'limit'>): Promise<BoardLookup>;
     leaderboard(signal?: AbortSignal): Promise<Board>;

@@ -44,12 +44,10 @@ export class Boards {
         return this.rest.bare('GET', pathOf(id), { signal });
     }
     page(id, { signal, ...fields } = {}) {
-        const query = new URLSearchParams();
-        for (const [name, value] of Object.entries(fields)) {
-            if (value !== undefined)
-                query.set(name, String(value));
-        }
-        return this.rest.bare('GET', `${pathOf(id)}/entries?${query}`, { signal });
+        return this.rest.bare('GET', `${pathOf(id)}/entries?${queryOf(fields)}`, { signal });
+    }
+    periodsPage(id, { signal, ...fields } = {}) {
+        return this.rest.bare('GET', `${pathOf(id)}/periods?${queryOf(fields)}`, { signal });
     }
     async *entries(id, options) {
         let cursor;
@@ -76,6 +74,14 @@ export class Boards {
 }
 function pathOf(id) {
     return `/api/v1/boards/${encodeURIComponent(id)}`;
+}
+function queryOf(fields) {
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(fields)) {
+        if (value !== undefined)
+            query.set(name, String(value));
+    }
+    return query;
 }
 /** A version is the time of the change, in µs since the Unix epoch. */
 function timestampOf(version) {

@@ -4,7 +4,7 @@ import { Game } from './game.js';
 import { Live, type LiveOptions } from './live.js';
 import { type PageOptions } from './players.js';
 import type { RetryOptions } from './retry.js';
-import type { Action, ActionToken, Award, AwardHistoryEntry, AwardHistoryPage, Board, BoardDefinition, BoardEntry, BoardLookup, BoardPage, OwnProfile, Profile, Proof, Standing, StartedAction, Top10, User } from './types.js';
+import type { Action, ActionToken, Award, AwardHistoryEntry, AwardHistoryPage, Board, BoardDefinition, BoardEntry, BoardLookup, BoardPage, OwnProfile, PeriodPage, Profile, Proof, Standing, StartedAction, Top10, User } from './types.js';
 import type { WebSocketConstructor } from './websocket.js';
 /** Options of a client. */
 export interface LaurelOptions {
@@ -73,6 +73,8 @@ export declare class Laurel {
     entries(id: string, options?: EntriesOptions): AsyncGenerator<BoardEntry, void>;
     /** One page of a board, best first. */
     entriesPage(id: string, options?: EntriesPageOptions): Promise<BoardPage>;
+    /** One page of a board's periods, newest first. */
+    periodsPage(id: string, options?: PageOptions): Promise<PeriodPage>;
     /** The entries of up to 200 users, such as friends, by UUID. */
     lookup(id: string, userIds: readonly string[], options?: Omit<EntriesOptions, 'limit'>): Promise<BoardLookup>;
     /** The top 10. Never older than a board that it returned before. */

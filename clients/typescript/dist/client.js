@@ -117,6 +117,10 @@ export class Laurel {
     entriesPage(id, options) {
         return this.#boards.page(id, options);
     }
+    /** One page of a board's periods, newest first. */
+    periodsPage(id, options) {
+        return this.#boards.periodsPage(id, options);
+    }
     /** The entries of up to 200 users, such as friends, by UUID. */
     lookup(id, userIds, options) {
         return this.#boards.lookup(id, userIds, options);

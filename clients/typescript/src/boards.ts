@@ -1,8 +1,9 @@
 // Boards over HTTP: requested with an entity tag, cached, and never older than one that was returned before.
 
 import type { CallOptions } from './actions.js';
+import type { PageOptions } from './players.js';
 import type { RequestOptions, Rest } from './rest.js';
-import type { Board, BoardDefinition, BoardEntry, BoardLookup, BoardPage, NumberedRow, Row, Top10 } from './types.js';
+import type { Board, BoardDefinition, BoardEntry, BoardLookup, BoardPage, NumberedRow, PeriodPage, Row, Top10 } from './types.js';
 
 /** A board URL and its newest response. */
 class CachedBoard<T extends { readonly version: number }> {
@@ -69,11 +70,11 @@ export class Boards {
   }
 
   page(id: string, { signal, ...fields }: EntriesPageOptions = {}): Promise<BoardPage> {
-    const query = new URLSearchParams();
-    for (const [name, value] of Object.entries(fields)) {
-      if (value !== undefined) query.set(name, String(value));
-    }
-    return this.rest.bare('GET', `${pathOf(id)}/entries?${query}`, { signal });
+    return this.rest.bare('GET', `${pathOf(id)}/entries?${queryOf(fields)}`, { signal });
+  }
+
+  periodsPage(id: string, { signal, ...fields }: PageOptions = {}): Promise<PeriodPage> {
+    return this.rest.bare('GET', `${pathOf(id)}/periods?${queryOf(fields)}`, { signal });
   }
 
   async *entries(id: string, options: EntriesOptions): AsyncGenerator<BoardEntry, void> {
@@ -106,6 +107,14 @@ export class Boards {
 
 function pathOf(id: string): string {
   return `/api/v1/boards/${encodeURIComponent(id)}`;
+}
+
+function queryOf(fields: object): URLSearchParams {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== undefined) query.set(name, String(value));
+  }
+  return query;
 }
 
 /** A version is the time of the change, in µs since the Unix epoch. */

@@ -10,8 +10,8 @@ import { Players, type PageOptions } from './players.js';
 import { Rest } from './rest.js';
 import type { RetryOptions } from './retry.js';
 import type {
-  Action, ActionToken, Award, AwardHistoryEntry, AwardHistoryPage, Board, BoardDefinition, BoardEntry, BoardLookup, BoardPage, OwnProfile, Profile,
-  Proof, Standing, StartedAction, Top10, User,
+  Action, ActionToken, Award, AwardHistoryEntry, AwardHistoryPage, Board, BoardDefinition, BoardEntry, BoardLookup, BoardPage, OwnProfile,
+  PeriodPage, Profile, Proof, Standing, StartedAction, Top10, User,
 } from './types.js';
 import type { WebSocketConstructor } from './websocket.js';
 
@@ -159,6 +159,11 @@ export class Laurel {
   /** One page of a board, best first. */
   entriesPage(id: string, options?: EntriesPageOptions): Promise<BoardPage> {
     return this.#boards.page(id, options);
+  }
+
+  /** One page of a board's periods, newest first. */
+  periodsPage(id: string, options?: PageOptions): Promise<PeriodPage> {
+    return this.#boards.periodsPage(id, options);
   }
 
   /** The entries of up to 200 users, such as friends, by UUID. */

@@ -105,6 +105,30 @@ export interface BoardLookup extends BoardSnapshot {
   readonly notFound: readonly string[];
 }
 
+/** A period of a board, past ones included. */
+export interface PeriodSummary {
+  readonly id: string;
+  /** Null for `all`. */
+  readonly startsAt: string | null;
+  /** Null for `all`. */
+  readonly endsAt: string | null;
+  /** `settling`: ended, and not closed yet. */
+  readonly state: 'open' | 'settling' | 'closed';
+  /** Number of entries. Absent until the period is closed, as `root` and `revision` are. */
+  readonly total?: number;
+  /** Hash over the entries, in hex. */
+  readonly root?: string;
+  /** 1 at the close; each later change of an entry adds 1. */
+  readonly revision?: number;
+}
+
+/** A page of a board's periods. */
+export interface PeriodPage {
+  readonly periods: readonly PeriodSummary[];
+  /** Cursor of the next page. */
+  readonly next?: string;
+}
+
 /** A row of the game API's board, with the user's number. */
 export interface NumberedRow {
   readonly userId: number;

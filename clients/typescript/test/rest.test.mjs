@@ -148,15 +148,16 @@ test('boards are listed, and found by an address', async () => {
 
 test('entries are requested page by page, and looked up', async () => {
   const [first, last] = [{ entries: [{ position: 1 }, { position: 2 }], next: 'A_-' }, { entries: [{ position: 3 }], previous: 'B' }];
-  const { laurel, requests } = scripted([{ body: first }, { body: last }, { body: last }, { body: { notFound: ['u'] } }]);
+  const { laurel, requests } = scripted([{ body: first }, { body: last }, { body: last }, { body: { notFound: ['u'] } }, { body: { periods: [] } }]);
   const positions = [];
   for await (const entry of laurel.entries('weekly@DE', { limit: 2, period: '2026-W48' })) positions.push(entry.position);
   assert.deepEqual(positions, [1, 2, 3]);
   assert.deepEqual(await laurel.entriesPage('daily', { around: 'me', top: 3 }), last);
   assert.deepEqual(await laurel.lookup('daily', ['u']), { notFound: ['u'] });
+  assert.deepEqual(await laurel.periodsPage('daily', { limit: 9 }), { periods: [] });
   const page = 'weekly%40DE/entries?limit=2&period=2026-W48';
   assert.deepEqual(requests.map(({ url }) => url.slice('http://x/api/v1/boards/'.length)), [
-    page, `${page}&cursor=A_-`, 'daily/entries?around=me&top=3', 'daily/entries/lookup',
+    page, `${page}&cursor=A_-`, 'daily/entries?around=me&top=3', 'daily/entries/lookup', 'daily/periods?limit=9',
   ]);
   assert.deepEqual(JSON.parse(requests[3].body), { userIds: ['u'] });
 });

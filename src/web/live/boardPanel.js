@@ -1,9 +1,9 @@
-// The panel of a board other than `global`: its best entries and more by page, the player's own place, and the time left. It polls while the
-// page is visible; the browser revalidates with the entity tag, so an unchanged board costs a 304.
+// The panel of a board other than `global`: its best entries and more by page, the player's own place, the time left, and past periods. It
+// polls while the page is visible; the browser revalidates with the entity tag, so an unchanged board costs a 304.
 
 import { announce } from './announce.js';
 import { BoardView } from './board.js';
-import { playersOf, timeLeftOf, timeOf } from './labels.js';
+import { periodOf, playersOf, timeLeftOf, timeOf } from './labels.js';
 
 const POLL_MS = 2_000;
 const PAGE_SIZE = 50;
@@ -13,16 +13,22 @@ const MAX_FREE_PLACES = 10;
 /** The own entry with two neighbors on each side. */
 const NEIGHBORHOOD = 5;
 const TIMEOUT_MS = 10_000;
+const PERIOD_STATES = { settling: 'Ended, the result is being checked', closed: 'Final result' };
 
 export class BoardPanel {
   #time = document.getElementById('board-time');
+  #periods = document.getElementById('board-period');
   #note = document.getElementById('board-note');
   #empty = document.getElementById('entries-empty');
   #more = document.getElementById('entries-more');
   #ownPlace = document.getElementById('own-place');
-  /** Aborted when the panel is closed or opens another board. */
+  /** Aborted when the panel is closed or opens another board or period. */
   #opened = new AbortController();
   #board;
+  /** Id of the chosen past period. Undefined for the current one. */
+  #period;
+  /** State of the period that is shown. */
+  #state;
   #top;
   #own;
   /** Number of entries to show. */
@@ -43,25 +49,16 @@ export class BoardPanel {
       this.#wanted += PAGE_SIZE;
       this.refresh();
     });
+    this.#periods.addEventListener('change', () => this.#start(this.#periods.value || undefined));
     document.addEventListener('visibilitychange', () => this.refresh());
     setInterval(() => this.#showTime(), 1000);
   }
 
   open(board) {
-    this.close();
-    this.#opened = new AbortController();
     this.#board = board;
-    this.#wanted = board.top;
-    this.#shown = '';
-    this.#readAt = 0;
-    this.#problem = '';
-    this.#top = new BoardView(document.getElementById('entries'), { ...board, places: Math.min(board.top, MAX_FREE_PLACES) });
-    this.#own = new BoardView(document.getElementById('own-entries'), { ...board, places: 0 });
-    this.#empty.hidden = this.#more.hidden = this.#ownPlace.hidden = true;
-    this.#showTime();
-    this.#note.textContent = 'Loading';
-    this.#note.classList.remove('problem');
-    void this.#follow(this.#opened.signal);
+    this.#periods.hidden = true;
+    this.#start(undefined);
+    void this.#readPeriods();
   }
 
   close() {
@@ -74,6 +71,27 @@ export class BoardPanel {
   refresh() {
     this.#isDue = true;
     this.#wake();
+  }
+
+  /** Shows a period from the beginning. */
+  #start(period) {
+    this.#opened.abort();
+    this.#wake();
+    this.#opened = new AbortController();
+    const board = this.#board;
+    this.#period = period;
+    this.#state = undefined;
+    this.#wanted = board.top;
+    this.#shown = '';
+    this.#readAt = 0;
+    this.#problem = '';
+    this.#top = new BoardView(document.getElementById('entries'), { ...board, places: Math.min(board.top, MAX_FREE_PLACES) });
+    this.#own = new BoardView(document.getElementById('own-entries'), { ...board, places: 0 });
+    this.#empty.hidden = this.#more.hidden = this.#ownPlace.hidden = true;
+    this.#showTime();
+    this.#note.textContent = 'Loading';
+    this.#note.classList.remove('problem');
+    void this.#follow(this.#opened.signal);
   }
 
   async #follow(signal) {
@@ -97,36 +115,38 @@ export class BoardPanel {
   /** Reads and shows the board. Returns how long to wait before the next time, in ms. */
   async #read(opened) {
     const { id, top } = this.#board;
+    const period = this.#period;
     const wanted = this.#wanted;
     const signal = AbortSignal.any([opened, AbortSignal.timeout(TIMEOUT_MS)]);
     try {
-      const page = await this.laurel.entriesPage(id, { limit: top, signal });
+      const page = await this.laurel.entriesPage(id, { period, limit: top, signal });
       const summary = JSON.stringify([page, wanted]);
       if (summary !== this.#shown) {
         const rest = await this.#readMore(page, wanted, signal);
         const neighbors = await this.#readNeighbors(page, rest.entries, signal);
-        if (page.period !== this.#board.period?.id) await this.#readDefinition(id, signal);
         if (opened.aborted) return 0;
         this.#show(page, rest, neighbors);
         this.#shown = summary;
       }
+      if (period === undefined && page.period !== this.#board.period?.id) await this.#readDefinition(id, signal);
+      if (opened.aborted) return 0;
       this.#readAt = Date.now();
       this.#showNote(page);
+      return page.state === 'closed' ? Infinity : POLL_MS;
     } catch (error) {
       if (opened.aborted) return 0;
       this.#onError(error);
       return Math.max(POLL_MS, (error.retryAfterSeconds ?? 0) * 1000);
     }
-    return POLL_MS;
   }
 
   /** Follows the cursors until there are as many entries as wanted. */
-  async #readMore({ entries: first, next: cursor, board }, wanted, signal) {
+  async #readMore({ entries: first, next: cursor, board, period }, wanted, signal) {
     const entries = new Map(first.map((entry) => [entry.userId, entry]));
     let next = cursor;
     while (next !== undefined && entries.size < wanted) {
       const limit = Math.min(MAX_PAGE_SIZE, wanted - entries.size);
-      const page = await this.laurel.entriesPage(board, { cursor: next, limit, signal });
+      const page = await this.laurel.entriesPage(board, { period, cursor: next, limit, signal });
       // A player who moved in the meantime may be on two pages.
       for (const entry of page.entries) if (!entries.has(entry.userId)) entries.set(entry.userId, entry);
       next = page.next;
@@ -135,10 +155,10 @@ export class BoardPanel {
   }
 
   /** The own entry and those around it, as far as they are not in the list above. */
-  async #readNeighbors({ me, board }, entries, signal) {
+  async #readNeighbors({ me, board, period }, entries, signal) {
     const listed = new Set(entries.map(({ userId }) => userId));
     if (!me || listed.has(me.userId)) return [];
-    const around = await this.laurel.entriesPage(board, { around: 'me', limit: NEIGHBORHOOD, signal });
+    const around = await this.laurel.entriesPage(board, { period, around: 'me', limit: NEIGHBORHOOD, signal });
     return around.entries.filter(({ userId }) => !listed.has(userId));
   }
 
@@ -148,6 +168,18 @@ export class BoardPanel {
     if (signal.aborted) return;
     this.#board = board;
     this.#showTime();
+    void this.#readPeriods();
+  }
+
+  /** Fills the choice of periods, newest first. It is hidden while there is nothing to choose. */
+  async #readPeriods() {
+    const { id } = this.#board;
+    const page = await this.laurel.periodsPage(id, { limit: MAX_PAGE_SIZE }).catch(() => null);
+    if (page === null || this.#board?.id !== id) return;
+    const past = page.periods.filter((period) => period.state !== 'open');
+    this.#periods.replaceChildren(new Option('Current period', ''), ...past.map((period) => new Option(periodOf(period), period.id)));
+    this.#periods.value = this.#period ?? '';
+    this.#periods.hidden = past.length === 0;
   }
 
   #show(page, { entries, next }, neighbors) {
@@ -159,17 +191,20 @@ export class BoardPanel {
     // The focus must not get lost with the button.
     if (next === undefined && document.activeElement === this.#more) this.#top.list.focus({ preventScroll: true });
     this.#more.hidden = next === undefined;
+    this.#state = page.state;
+    this.#showTime();
   }
 
   #showTime() {
     const endsAt = this.#board?.period?.endsAt ?? null;
-    const text = endsAt === null ? '' : timeLeftOf(Date.parse(endsAt) - Date.now());
+    let text = endsAt === null ? '' : timeLeftOf(Date.parse(endsAt) - Date.now());
+    if (this.#period !== undefined) text = PERIOD_STATES[this.#state] ?? '';
     if (this.#time.textContent !== text) this.#time.textContent = text;
   }
 
   #showNote({ stale, asOf, total }) {
     if (stale) {
-      return this.#showProblem(asOf === null ? 'The board is being loaded.' : `The server is catching up. Entries as of ${timeOf(asOf)}.`);
+      return this.#showProblem(asOf === null ? 'The board is being loaded.' : `Catching up. Entries as of ${timeOf(asOf)}.`);
     }
     const order = this.#board.order === 'asc' ? ', lowest first' : '';
     this.#note.textContent = `${playersOf(total)}${order}`;
@@ -188,6 +223,7 @@ export class BoardPanel {
     if (code === 'BOARD_NOT_FOUND') return this.onGone(this.#board.id);
     if (code === 'PERIOD_NOT_FOUND') {
       this.#shown = '';
+      this.#board = { ...this.#board, period: null };
       this.#show({}, { entries: [] }, []);
       return this.#showProblem('No period is running.');
     }

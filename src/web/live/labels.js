@@ -71,6 +71,15 @@ export function playersOf(total) {
   return `${total.toLocaleString('en')} ${total === 1 ? 'player' : 'players'}`;
 }
 
+/** The name of a period: `28 November 2026` for the day `2026-11-28`, `Week 48, 2026`, `November 2026`, `2026`, or its number and first day. */
+export function periodOf({ id, startsAt }) {
+  const [year, month, day] = id.split('-');
+  const format = (options) => new Intl.DateTimeFormat('en-GB', { timeZone: 'UTC', year: 'numeric', month: 'long', ...options });
+  if (month === undefined) return id.startsWith('p') && startsAt !== null ? `${id.slice(1)}, from ${format({ day: 'numeric' }).format(new Date(startsAt))}` : id;
+  if (month.startsWith('W')) return `Week ${Number(month.slice(1))}, ${year}`;
+  return format(day === undefined ? {} : { day: 'numeric' }).format(Date.UTC(year, month - 1, day ?? 1));
+}
+
 /** The time of day: `09:05`. */
 export function timeOf(at) {
   return new Date(at).toLocaleTimeString('en', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
