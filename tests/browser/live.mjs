@@ -242,7 +242,7 @@ test('tabs show the other boards: live, with the own place, and more by page', a
   await page.getByText('Final result', { exact: true }).waitFor();
   await page.getByLabel('Period').selectOption('Current period');
   await page.getByText(/^Ends in \d/).waitFor();
-  await entry('100').waitFor();
+  await entry('ivan').getByText('100', { exact: true }).waitFor();
   await tab('This month').focus();
   await page.keyboard.press('ArrowRight');
   await tab('All time').waitFor();
