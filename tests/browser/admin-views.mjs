@@ -109,7 +109,7 @@ test('a board shows its state, its entries by page, and the places of the player
   const entries = page.locator('[data-panel=entries] tbody tr');
   await entries.nth(49).waitFor();
   assert.match(await entries.first().innerText(), /^1\s+1\s+\w+\s+9\d,\d{3}\s/);
-  assert.match(await page.locator('main dl').innerText(), /^Period\s+all, open\s+Entries\s+5,0\d\d\s+Version\s+\d{16}\s+As of\s[^]+Stale\s+no$/);
+  assert.match(await page.locator('main dl').innerText(), /^Period\s+all, open\s+Entries\s+5,0\d\d\s+Version\s+\d{16}\s+As of\s[\s\S]+Stale\s+no$/);
   await page.getByRole('button', { name: 'Show more' }).click();
   await entries.nth(99).waitFor();
   assert.deepEqual(await entries.evaluateAll((rows) => rows.map((row) => Number(row.cells[0].textContent))), Array.from({ length: 100 }, (_, index) => index + 1));
