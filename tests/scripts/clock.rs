@@ -91,6 +91,30 @@ fn start<'a>(token: &'a ActToken, token_hash: &'a str) -> Start<'a> {
 }
 
 #[tokio::test]
+async fn an_advanced_clock_is_not_set_back() {
+    let (stores, store) = world_with_fake_clock().await;
+    // Returns the HLC of an award.
+    let award = async || -> i64 {
+        let id = token(&store, user(1)).await;
+        store.redeem(&redeem(user(1), &id)).await.unwrap().outcome.unwrap();
+        stores.redis_client().await.query("HGET shard:state hlc_us").await
+    };
+    let passed_us = award().await + HOUR_MS as i64 * 1000;
+    assert_eq!(store.advance_clock(0, passed_us).await.unwrap(), None, "it has not passed");
+    stores.redis.set_clock("+7200");
+    let newest = store.newest_entry(0).await.unwrap();
+    assert_eq!(store.advance_clock(0, passed_us).await.unwrap(), newest);
+    stores.redis.set_clock("+0");
+    assert_eq!(award().await, passed_us + 1, "an award after the time, although the clock is before it");
+    stores.redis.set_clock("+7200");
+    assert!(award().await > passed_us + 1);
+    assert_eq!(store.advance_clock(0, passed_us).await.unwrap(), store.newest_entry(0).await.unwrap());
+    let mut redis = stores.redis_client().await;
+    redis.query::<()>("HDEL shard:state run").await;
+    assert_eq!(store.advance_clock(0, passed_us).await.unwrap(), None, "the shard is closed");
+}
+
+#[tokio::test]
 async fn a_rate_window_keeps_its_length_and_count() {
     let (stores, store) = world_with_fake_clock().await;
     let windows = [

@@ -1,5 +1,6 @@
 //! The board: entries, the top list, the merged board of several shards, ranks, loading and opening.
 
+pub(in crate::store) mod advance_clock;
 pub(in crate::store) mod board_shape;
 pub(in crate::store) mod entry;
 pub(in crate::store) mod id;

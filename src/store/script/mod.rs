@@ -123,6 +123,7 @@ scripts! {
     complete_answer: crate::store::board::merged::CompleteAnswerCall<'_>,
     open_board: crate::store::board::opening::OpenBoardCall<'_>,
     raise_version: crate::store::board::opening::RaiseVersionCall<'_>,
+    advance_clock: crate::store::board::advance_clock::AdvanceClockCall<'_>,
     load: crate::store::board::load::LoadCall<'_>,
     apply_restrictions: crate::store::commands::admin::ApplyRestrictionsCall<'_>,
     adjust: crate::store::commands::admin::AdjustCall<'_>,
