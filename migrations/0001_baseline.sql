@@ -187,16 +187,18 @@ CREATE TABLE held_decisions (
 CREATE INDEX held_decisions_user ON held_decisions (user_id, hlc_us);
 
 -- Decisions that change which of a user's awards count on boards. Each row is inserted in the transaction that makes its decision true.
--- The boards' follower computes the user's entries again and deletes the row.
+-- The leader computes the user's entries again, first those of open periods, then those of closed ones, and deletes the row.
 CREATE TABLE board_corrections (
     id         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     user_id    UUID NOT NULL,
-    -- `ban`, `unban`, `quarantine`, `approve` or `void`.
+    -- `ban`, `unban`, `quarantine`, `approve`, `void`, or `late_award` for a dead letter that was written.
     action     VARCHAR(20) NOT NULL,
     -- Actor and reason, as in admin_audit.
     actor      VARCHAR(100) NOT NULL,
     reason     TEXT NOT NULL,
-    created_at TIMESTAMPTZ NOT NULL DEFAULT now()
+    created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    -- Whether all open periods have the change.
+    is_followed BOOLEAN NOT NULL DEFAULT FALSE
 );
 
 -- The end of each chain. Every writer locks this row first.
@@ -253,13 +255,60 @@ CREATE TABLE board_periods (
     starts_us  BIGINT NOT NULL,
     -- … up to here, exclusive. The end of a period that never ends is 2^63 - 1.
     ends_us    BIGINT NOT NULL,
+    -- It is closed from here on, by Redis' clock: its end and the board's `settle`.
+    closes_us  BIGINT NOT NULL,
     -- How awards become entries. Fixed until the period is closed.
     rules      JSONB NOT NULL,
+    -- Who holds the close back, as in admin_audit. NULL if nobody does.
+    held_by    VARCHAR(100),
     closed_at  TIMESTAMPTZ,
+    -- False once its entries were deleted, because the board has `keep_periods` newer closed periods. Their roots stay.
+    has_entries BOOLEAN NOT NULL DEFAULT TRUE,
     PRIMARY KEY (board, period),
-    CHECK (starts_us < ends_us)
+    CHECK (starts_us < ends_us AND ends_us <= closes_us)
 );
 CREATE INDEX board_periods_open ON board_periods (board, starts_us) WHERE closed_at IS NULL;
+
+-- The entries of closed periods, in their newest revision.
+CREATE TABLE board_entries (
+    board       VARCHAR(40) NOT NULL,
+    period      VARCHAR(20) NOT NULL,
+    -- The value of the tag that the board is split by; empty: the board of all values.
+    split       VARCHAR(40) NOT NULL,
+    -- From 1, unique.
+    position    BIGINT NOT NULL,
+    -- From 1. Equal results share it, unless the board's ranking is `ordinal`.
+    rank        BIGINT NOT NULL,
+    user_id     UUID NOT NULL,
+    -- The name when the revision was made.
+    username    VARCHAR(50) NOT NULL,
+    score       BIGINT NOT NULL,
+    subscore    BIGINT,
+    -- Clock of the award that reached the result.
+    achieved_us BIGINT NOT NULL,
+    PRIMARY KEY (board, period, split, position)
+);
+CREATE INDEX board_entries_user ON board_entries (board, period, user_id);
+
+-- What the entries of a closed period were, and why they changed. The close is revision 1. Rows are never changed or deleted.
+CREATE TABLE board_revisions (
+    board     VARCHAR(40) NOT NULL,
+    period    VARCHAR(20) NOT NULL,
+    -- As in board_entries: each value of the tag has revisions of its own.
+    split     VARCHAR(40) NOT NULL,
+    revision  INTEGER NOT NULL,
+    -- SHA-256 over all entries (src/ledger/boards/root.rs).
+    root      BYTEA NOT NULL,
+    -- Number of entries.
+    entries   BIGINT NOT NULL,
+    -- Compact JWS over the columns above and `at`.
+    signature TEXT NOT NULL,
+    -- As in admin_audit; `laurel` closes periods.
+    actor     VARCHAR(100) NOT NULL,
+    reason    TEXT NOT NULL,
+    at        TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (board, period, split, revision)
+);
 
 -- Used attestations and callbacks, by digest. Redis is loaded with them, so that none is accepted twice.
 CREATE TABLE used_proofs (
@@ -306,9 +355,11 @@ CREATE TABLE admin_audit (
     created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
     -- A username, `cli:` and the system user, or `sql:` and the session user.
     actor      VARCHAR(100) NOT NULL,
-    -- `grant`, `revoke`, `ban`, `unban`, `adjust`, `quarantine`, `approve`, `void`, `retry_letter`, `discard_letter`.
+    -- `grant`, `revoke`, `ban`, `unban`, `adjust`, `quarantine`, `approve`, `void`, `retry_letter`, `discard_letter`, `close_period`,
+    -- `hold_period`, `release_period`.
     action     VARCHAR(20) NOT NULL,
-    user_id    UUID NOT NULL REFERENCES users (id),
+    -- NULL for an operation on a board.
+    user_id    UUID REFERENCES users (id),
     reason     TEXT NOT NULL,
     detail     JSONB,
     -- Makes a repeated operation run once. For an adjustment the row's id is the event id.

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{CHECKPOINT, RECEIPT};
+use super::{BOARD_ROOT, CHECKPOINT, RECEIPT};
 use crate::crypto::derive_key;
 use crate::keyring::Key;
 
@@ -19,7 +19,7 @@ pub struct SigningKey {
     /// The thumbprint of the public key (RFC 7638), which is the same on every node.
     pub kid: String,
     /// The encoded header of each `typ`, computed once.
-    headers: [(&'static str, String); 2],
+    headers: [(&'static str, String); 3],
     pair: Ed25519KeyPair,
 }
 
@@ -51,7 +51,7 @@ impl SigningKey {
             format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, encode(pair.public_key().as_ref()));
         let kid = encode(digest(&SHA256, members.as_bytes()).as_ref());
         let header = |typ| (typ, encode(json!({ "alg": "EdDSA", "typ": typ, "kid": kid }).to_string()));
-        Self { headers: [header(RECEIPT), header(CHECKPOINT)], kid, pair }
+        Self { headers: [header(RECEIPT), header(CHECKPOINT), header(BOARD_ROOT)], kid, pair }
     }
 
     /// Signs claims as a compact JWS (RFC 7515). Ed25519 is deterministic, so equal claims give equal texts.

@@ -1,5 +1,5 @@
-//! Receipts: awards signed with Ed25519, which anybody can verify later without a node. The same keys sign the ledger's checkpoints. This
-//! module does not depend on stores, HTTP or clocks.
+//! Receipts: awards signed with Ed25519, which anybody can verify later without a node. The same keys sign the ledger's checkpoints and
+//! the roots of boards. This module does not depend on stores, HTTP or clocks.
 
 mod key;
 mod verify;
@@ -20,6 +20,7 @@ use verify::verify;
 /// The header's `typ`. A text signed as one type never verifies as the other.
 const RECEIPT: &str = "laurel-receipt+jwt";
 const CHECKPOINT: &str = "laurel-checkpoint+jwt";
+const BOARD_ROOT: &str = "laurel-board-root+jwt";
 const ALGORITHMS: &[Algorithm] = &[Algorithm::EdDSA];
 
 /// The claims of a receipt: the result of one award.
@@ -41,7 +42,7 @@ pub struct Receipt {
     pub iat: i64,
 }
 
-/// The keys that sign receipts, and the ledger's checkpoints.
+/// The keys that sign receipts, the ledger's checkpoints, and the roots of boards.
 pub struct ReceiptKeys {
     /// The first key signs new texts. The others repeat their own signatures in replayed responses.
     sign: Vec<SigningKey>,
@@ -90,6 +91,14 @@ impl ReceiptKeys {
     /// The claims cannot be serialized.
     pub fn sign_checkpoint(&self, claims: &impl Serialize) -> Result<String, Fault> {
         self.sign[0].sign(CHECKPOINT, claims).map_err(|error| Fault::new("sign_checkpoint", error))
+    }
+
+    /// Signs the root of a board's closed period.
+    ///
+    /// # Errors
+    /// The claims cannot be serialized.
+    pub fn sign_board_root(&self, claims: &impl Serialize) -> Result<String, Fault> {
+        self.sign[0].sign(BOARD_ROOT, claims).map_err(|error| Fault::new("sign_board_root", error))
     }
 
     /// Verifies with the public parts of all keys.
@@ -143,5 +152,13 @@ impl ReceiptVerifier {
     /// The text is not a checkpoint signed by one of these keys.
     pub fn checkpoint<Claims: DeserializeOwned>(&self, text: &str) -> Result<Claims, VerifyError> {
         verify(&self.0, CHECKPOINT, text)
+    }
+
+    /// Verifies the root of a board's closed period.
+    ///
+    /// # Errors
+    /// The text is not a root signed by one of these keys.
+    pub fn board_root<Claims: DeserializeOwned>(&self, text: &str) -> Result<Claims, VerifyError> {
+        verify(&self.0, BOARD_ROOT, text)
     }
 }

@@ -215,6 +215,11 @@ async fn recent_or_held_entries_are_not_detached() {
     app.database.execute("UPDATE score_history SET held = TRUE").await.unwrap();
     assert!(error(2).await.contains("held"));
     app.database.execute("UPDATE score_history SET held = FALSE").await.unwrap();
+    let period = "INSERT INTO board_periods (board, period, starts_us, ends_us, closes_us, rules)
+                  SELECT 'quarterly', 'all', 0, never, never, '{\"is_total\": false}' FROM (VALUES (9223372036854775807)) AS it (never)";
+    app.database.execute(period).await.unwrap();
+    assert!(error(2).await.contains("quarterly"), "a period that is not closed needs the month");
+    app.database.execute("DELETE FROM board_periods").await.unwrap();
     // A clock was set back: an entry of an old month follows an entry of this month.
     award(&app, &[user], 10).await;
     write_from_month(&app, 0).await;

@@ -165,7 +165,14 @@ pub struct Span<'a> {
 
 /// The query for the entries of a period: `split`, `user_id`, `username`, `score`, `subscore`, `hlc_us` and `attempts`, in no order.
 pub fn entries_query(rules: &Rules, span: Span<'_>) -> QueryBuilder<Postgres> {
-    let mut query = QueryBuilder::new("WITH counted AS (SELECT user_id, hlc_us, seq, ");
+    let mut query = QueryBuilder::new("");
+    push_entries(&mut query, rules, span);
+    query
+}
+
+/// Appends `entries_query`.
+pub fn push_entries(query: &mut QueryBuilder<Postgres>, rules: &Rules, span: Span<'_>) {
+    query.push("WITH counted AS (SELECT user_id, hlc_us, seq, ");
     query.push(match rules.measure {
         Measure::Points => "points_earned",
         Measure::Count => "1::bigint",
@@ -190,7 +197,7 @@ pub fn entries_query(rules: &Rules, span: Span<'_>) -> QueryBuilder<Postgres> {
              AND (action_token_hash <> '' OR action_type <> 'void')",
         );
     } else {
-        push_counted(&mut query, rules);
+        push_counted(query, rules);
     }
     query.push(
         "), on_boards AS (
@@ -234,7 +241,6 @@ pub fn entries_query(rules: &Rules, span: Span<'_>) -> QueryBuilder<Postgres> {
     query.push_bind(LARGEST_SCORE).push("), ").push_bind(-LARGEST_SCORE);
     query.push(")::bigint AS score, subscore, hlc_us, attempts FROM results JOIN users ON users.id = user_id WHERE banned_at IS NULL");
     query.push(if rules.is_total { " AND results.score > 0" } else { " AND quarantined_at IS NULL" });
-    query
 }
 
 /// The condition on a ledger entry to count on a board.

@@ -84,14 +84,14 @@ impl Follower {
         let mut connection = ledger.database.acquire().await.map_err(|error| sql_fault(query_name, error))?;
         if self.listed.is_none_or(|at| at.elapsed() > LIST_INTERVAL) {
             let now = Timestamp::from_microsecond(now_us).unwrap_or_default();
-            let listed = periods::open_current(&mut connection, &ledger.boards, now);
+            let listed = periods::begin_current(&mut connection, &ledger.boards, now);
             self.keep(with_timeout("list_open_periods", ANSWER_TIMEOUT, listed).await?);
             self.listed = Some(Instant::now());
         }
         let read = read_head(&mut connection, complete_until_ms);
         let head = with_timeout(query_name, ANSWER_TIMEOUT, timed(&ledger.metrics, query_name, read)).await?;
         self.locate(ledger, head).await?;
-        let Some(from) = self.periods.iter().filter_map(|it| it.stands_at).min() else { return Ok(false) };
+        let from = self.periods.iter().filter_map(|it| it.stands_at).min().unwrap_or(head.seq);
         let to = head.seq.min(from + BATCH);
         let entries = if to > from {
             let read = LedgerEntry::read(&mut connection, from, to - from);
@@ -107,7 +107,10 @@ impl Follower {
             let as_of_ms = if is_complete { head.complete_until_ms } else { 0 };
             followed.apply(ledger, &entries, to, as_of_ms, head.hlc_us).await?;
         }
-        if is_complete && head.has_corrections {
+        if self.periods.iter().any(|it| it.stands_at.is_none()) {
+            // Closed, perhaps: then it is not loaded again.
+            self.listed = None;
+        } else if is_complete && head.has_corrections {
             self.correct(ledger, &mut connection, head).await?;
         }
         Ok(!is_complete)
@@ -135,10 +138,13 @@ impl Follower {
         Ok(())
     }
 
-    /// Computes the entries of users again whose awards or restrictions changed otherwise than by the next entry of the chain.
+    /// Computes the entries of users again whose awards or restrictions changed otherwise than by the next entry of the chain. Closed periods
+    /// come afterwards, in `revise`, which deletes the corrections.
     async fn correct(&self, ledger: &Ledger, connection: &mut PgConnection, head: Head) -> Result<(), Fault> {
         let query_name = "correct_boards";
-        let read = sqlx::query_as("SELECT id, user_id FROM board_corrections ORDER BY id LIMIT 100");
+        let read = sqlx::query_as(
+            "SELECT id, user_id FROM board_corrections WHERE NOT is_followed ORDER BY id LIMIT 100",
+        );
         let corrections: Vec<(i64, Uuid)> =
             with_timeout(query_name, ANSWER_TIMEOUT, read.fetch_all(&mut *connection)).await?;
         let (ids, mut users): (Vec<i64>, Vec<Uuid>) = corrections.into_iter().unzip();
@@ -182,8 +188,8 @@ impl Follower {
             is_everywhere &= applied == Applied::Yes;
         }
         if is_everywhere {
-            let delete = sqlx::query("DELETE FROM board_corrections WHERE id = ANY($1)").bind(ids);
-            with_timeout(query_name, ANSWER_TIMEOUT, delete.execute(connection)).await?;
+            let update = sqlx::query("UPDATE board_corrections SET is_followed = TRUE WHERE id = ANY($1)");
+            with_timeout(query_name, ANSWER_TIMEOUT, update.bind(ids).execute(connection)).await?;
         }
         Ok(())
     }
@@ -220,7 +226,7 @@ impl Followed {
 
 async fn read_head(connection: &mut PgConnection, complete_until_ms: i64) -> Result<Head, sqlx::Error> {
     let (seq, hlc_us, has_corrections) = sqlx::query_as(
-        "SELECT seq, hlc_us, EXISTS (SELECT FROM board_corrections) FROM ledger_heads WHERE shard = $1",
+        "SELECT seq, hlc_us, EXISTS (SELECT FROM board_corrections WHERE NOT is_followed) FROM ledger_heads WHERE shard = $1",
     )
     .bind(SHARD)
     .fetch_one(connection)

@@ -4,7 +4,7 @@ use futures::TryStreamExt;
 use sqlx::postgres::PgRow;
 
 use super::counting::{Span, entries_query, entry_rules, set_entry};
-use super::periods::OpenPeriod;
+use super::periods::{OpenPeriod, is_closed};
 use crate::db::{begin, sql_fault};
 use crate::error::Fault;
 use crate::ledger::Ledger;
@@ -13,7 +13,7 @@ use crate::ledger::chain::SHARD;
 /// Entries per call of Redis.
 const BATCH: usize = 1000;
 
-/// Loads a period and returns the sequence number at which it stands; `None` if it stands later already.
+/// Loads a period and returns the sequence number at which it stands; `None` if it stands later already, or was closed.
 ///
 /// # Errors
 /// A store is unavailable. The period is as before.
@@ -36,6 +36,13 @@ pub async fn load_period(ledger: &Ledger, period: &OpenPeriod, as_of_ms: i64) ->
         entries += rows.len();
     }
     let is_current = load.replace_entries(to_seq, as_of_ms, head_hlc_us).await?;
+    drop(chunks);
+    snapshot.rollback().await.map_err(fault)?;
+    // Who closes a period deletes its keys afterwards, so either this or that comes last.
+    if is_closed(&ledger.database, period).await.map_err(fault)? {
+        ledger.store.delete_entries(key).await?;
+        return Ok(None);
+    }
     ledger.metrics.board_loads.with_label_values(&[&period.board]).inc();
     tracing::info!(
         board = period.board,

@@ -1,13 +1,20 @@
-//! The boards that follow the ledger: the leader derives their entries from the chain, in its order, and keeps them in Redis.
+//! The boards that follow the ledger: the leader derives their entries from the chain, in its order, and keeps them in Redis until their
+//! period is closed, and then in Postgres.
 
+mod close;
+mod closing;
 mod counting;
 mod follow;
 mod load;
 mod observe;
 mod periods;
 mod rebuild;
+mod revise;
+mod root;
+mod sweep;
 mod verify;
 
+pub use closing::close_periods_forever;
 pub use follow::follow_boards_forever;
 pub use observe::observe_boards_forever;
 pub use rebuild::{rebuild_board, request_loads};

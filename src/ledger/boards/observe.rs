@@ -72,14 +72,10 @@ async fn read_state(ledger: &Ledger, period: &OpenPeriod) -> Result<EntriesPage,
 
 fn set_overdue(ledger: &Ledger, periods: &[OpenPeriod], now_ms: i64) {
     let boards = ledger.boards.all().iter();
-    let mut overdue_us: BTreeMap<&str, i64> = boards.clone().map(|board| (board.id.as_str(), 0)).collect();
-    let settle_us: BTreeMap<&str, i64> =
-        boards.map(|board| (board.id.as_str(), board.settle.micros())).collect();
+    let mut overdue_us: BTreeMap<&str, i64> = boards.map(|board| (board.id.as_str(), 0)).collect();
     for period in periods {
-        let board = period.board.as_str();
-        let due_us = period.ends_us.saturating_add(settle_us.get(board).copied().unwrap_or_default());
-        let longest = overdue_us.entry(board).or_default();
-        *longest = (now_ms * 1000 - due_us).max(*longest);
+        let longest = overdue_us.entry(period.board.as_str()).or_default();
+        *longest = (now_ms * 1000 - period.closes_us).max(*longest);
     }
     for (board, overdue_us) in overdue_us {
         ledger.metrics.board_close_overdue_seconds.with_label_values(&[board]).set(overdue_us / 1_000_000);

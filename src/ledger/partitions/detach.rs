@@ -50,6 +50,11 @@ pub async fn detach(ledger: &Ledger, before: Month) -> Result<DetachReport, Faul
         let problem = format!("they end at {end}, less than {DUPLICATE_WINDOW_DAYS} days ago");
         return Err(Fault::new(DOING, problem));
     }
+    if let Some((board, period)) = unclosed_period(&mut transaction, end).await.map_err(fault)? {
+        let problem =
+            format!("the board {board} counts their awards in its period {period}, which is not closed");
+        return Err(Fault::new(DOING, problem));
+    }
     for shard in 0..ledger.store.shard_count() {
         if !ledger.store.is_written_to(shard, &format!("{}-0", end.start_ms())).await? {
             return Err(Fault::new(
@@ -84,6 +89,18 @@ async fn is_recent(transaction: &mut PgConnection, end: Month) -> Result<bool, s
         .bind(DUPLICATE_WINDOW_DAYS)
         .fetch_one(transaction)
         .await
+}
+
+/// A board and its period that needs entries from before `end` and is not closed. The totals of `global` are carried over.
+async fn unclosed_period(
+    transaction: &mut PgConnection,
+    end: Month,
+) -> Result<Option<(String, String)>, sqlx::Error> {
+    let needs = sqlx::query_as(
+        "SELECT board, period FROM board_periods
+         WHERE closed_at IS NULL AND starts_us < $1 AND NOT (rules->>'is_total')::boolean ORDER BY starts_us, board LIMIT 1",
+    );
+    needs.bind(end.start_ms() * 1000).fetch_optional(transaction).await
 }
 
 /// Number of entries to detach, and the position of the last one.

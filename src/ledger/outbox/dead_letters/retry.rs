@@ -118,11 +118,16 @@ async fn set_state(
     detail: Option<&str>,
 ) -> Result<(), Fault> {
     let query_name = "update_dead_letter";
-    // A user who was banned as unknown but is in Postgres by now: `admin/reconcile.rs` lifts the ban once `restricted_at` is recent.
+    // A user who was banned as unknown but is in Postgres by now: `admin/reconcile.rs` lifts the ban once `restricted_at` is recent. The
+    // period of an award may be closed by now.
     let update = sqlx::query(
         "WITH updated AS (
              UPDATE dead_letters SET state = $2, detail = coalesce(left($3, 500), detail) WHERE id = $1
-             RETURNING user_id, reason)
+             RETURNING user_id, kind, reason, decided_by, decided_reason),
+         late AS (
+             INSERT INTO board_corrections (user_id, action, actor, reason)
+             SELECT user_id, 'late_award', decided_by, decided_reason FROM updated
+             WHERE $2 = 'written' AND kind IN ('awarded', 'adjusted'))
          UPDATE users SET restricted_at = now() FROM updated
          WHERE users.id = updated.user_id AND updated.reason = 'unknown_user'",
     );
