@@ -19,7 +19,7 @@ use crate::config::{self, Config};
 use crate::connections::ConnectionPool;
 use crate::cursor::Cursors;
 use crate::db::{self, Database};
-use crate::entries::Entries;
+use crate::entries::{Entries, OpenPeriods};
 use crate::error::Fault;
 use crate::health::Health;
 use crate::ledger::{self, Commits, Ledger};
@@ -190,10 +190,13 @@ impl App {
         });
         let entries = Entries {
             clock: clock.clone(),
+            metrics: metrics.clone(),
             store: store.clone(),
+            database: database.clone(),
             health: health.clone(),
             boards: boards.clone(),
             cursors: cursors.clone(),
+            open_periods: OpenPeriods::default(),
         };
         let app = Self {
             config,

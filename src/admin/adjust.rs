@@ -45,7 +45,7 @@ pub async fn adjust(
         return Err(Refusal::field("points", "must not be 0").into());
     }
     let detail = json!({ "points": points });
-    let operation = Operation { user: user.id, action: "adjust", decision, key, detail: Some(&detail) };
+    let operation = Operation { user: Some(user.id), action: "adjust", decision, key, detail: Some(&detail) };
     let event_id = record_intent(admin, &operation).await?;
     // Before the transaction: this needs connections of its own and may wait for the ledger.
     let candidates = candidates_for(&admin.ledger, user.id).await?;

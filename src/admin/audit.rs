@@ -18,10 +18,8 @@ pub struct AuditEntry {
     pub actor: String,
     /// `ban`, `adjust`, …
     pub action: String,
-    /// Name of the affected user.
-    pub username: String,
-    /// Number of the affected user.
-    pub number: i64,
+    /// Number and name of the affected user. None for an operation on a board.
+    pub user: Option<(i64, String)>,
     /// Reason.
     pub reason: String,
     /// Parameters and outcome.
@@ -30,8 +28,8 @@ pub struct AuditEntry {
 
 /// An operation to record.
 pub(super) struct Operation<'a> {
-    /// The affected user.
-    pub user: Uuid,
+    /// The affected user. None for an operation on a board.
+    pub user: Option<Uuid>,
     /// `ban`, `adjust`, …
     pub action: &'a str,
     /// Actor and reason.
@@ -116,7 +114,7 @@ pub(super) async fn insert(
 pub(super) async fn find_by_key(connection: &mut PgConnection, operation: &Operation<'_>) -> Result<Uuid> {
     let empty = json!({});
     let query = sqlx::query(
-        "SELECT id, user_id = $3 AND action = $4 AND reason = $5 AND coalesce(detail, '{}') @> $6 AS same
+        "SELECT id, user_id IS NOT DISTINCT FROM $3 AND action = $4 AND reason = $5 AND coalesce(detail, '{}') @> $6 AS same
          FROM admin_audit WHERE actor = $1 AND idempotency_key = $2",
     )
     .bind(&operation.decision.actor)
@@ -184,7 +182,7 @@ pub async fn audit(admin: &Admin, limit: u32) -> Result<Vec<AuditEntry>> {
     let query = sqlx::query(
         "SELECT (extract(epoch FROM a.created_at) * 1000)::bigint AS at_ms, a.actor, a.action, a.reason,
                 coalesce(a.detail, 'null') AS detail, u.username, u.number
-         FROM admin_audit a JOIN users u ON u.id = a.user_id
+         FROM admin_audit a LEFT JOIN users u ON u.id = a.user_id
          ORDER BY a.created_at DESC LIMIT $1",
     )
     .bind(i64::from(limit));
@@ -194,8 +192,7 @@ pub async fn audit(admin: &Admin, limit: u32) -> Result<Vec<AuditEntry>> {
         at_ms: row.get("at_ms"),
         actor: row.get("actor"),
         action: row.get("action"),
-        username: row.get("username"),
-        number: row.get("number"),
+        user: row.get::<Option<i64>, _>("number").zip(row.get("username")),
         reason: row.get("reason"),
         detail: row.get("detail"),
     };

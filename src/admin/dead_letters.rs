@@ -146,8 +146,13 @@ pub async fn decide_dead_letter(
     };
     if let Some(user) = user {
         let detail = json!({ "letter": id });
-        let operation =
-            Operation { user, action: action.audit_action(), decision, key: None, detail: Some(&detail) };
+        let operation = Operation {
+            user: Some(user),
+            action: action.audit_action(),
+            decision,
+            key: None,
+            detail: Some(&detail),
+        };
         audit::insert(&mut transaction, admin.clock.new_id(), &operation).await?;
         if action == DeadLetterAction::Discard {
             // `reconcile` lifts the ban of a user who was unknown but is in Postgres by now. After a retry the leader does this.

@@ -1,4 +1,4 @@
-//! Admin operations on users: bans, quarantine, adjustments, roles, audit. Postgres stores the decision. It is applied to Redis at once,
+//! Admin operations: bans, quarantine, adjustments, roles, periods of boards, audit. Postgres stores the decision. It is applied to Redis at once,
 //! and again by `reconcile_forever` if that failed. Callers have passed `require_admin`, or run `laurel admin` on the machine.
 
 mod adjust;
@@ -8,6 +8,7 @@ mod audit;
 mod dead_letters;
 mod evidence;
 mod history;
+mod periods;
 mod reconcile;
 mod restrict;
 mod role;
@@ -23,6 +24,7 @@ pub use dead_letters::{
 };
 pub use evidence::{Evidence, HourlySignal, RefusedAttempt, evidence};
 pub use history::{Cursor, Event, Page, history};
+pub use periods::{PeriodAction, decide_period};
 pub use reconcile::{FULL_INTERVAL, reconcile_forever};
 pub use restrict::{Restriction, restrict};
 pub use role::{find_user, grant, require_admin};

@@ -110,7 +110,7 @@ async fn decide(
     let mut transaction =
         begin(&admin.database, "BEGIN").await.map_err(|error| sql_fault(query_name, error))?;
     let locked = lock_user(&mut transaction, user).await?;
-    let operation = Operation { user, action: restriction.as_str(), decision, key, detail: None };
+    let operation = Operation { user: Some(user), action: restriction.as_str(), decision, key, detail: None };
     let is_new = audit::insert(&mut transaction, admin.clock.new_id(), &operation).await?;
     if is_new {
         if restriction.is_about_held() && locked.voids.is_some() {

@@ -46,7 +46,7 @@ pub async fn grant(admin: &Admin, user: &User, is_admin: bool, decision: &Decisi
     let mut transaction =
         begin(&admin.database, "BEGIN").await.map_err(|error| sql_fault(query_name, error))?;
     lock_user(&mut transaction, user.id).await?;
-    let operation = Operation { user: user.id, action, decision, key: None, detail: None };
+    let operation = Operation { user: Some(user.id), action, decision, key: None, detail: None };
     audit::insert(&mut transaction, admin.clock.new_id(), &operation).await?;
     sqlx::query("UPDATE users SET role = $2, updated_at = now() WHERE id = $1")
         .bind(user.id)

@@ -30,7 +30,7 @@ pub async fn void(
     let id = admin.clock.new_id();
     let mut transaction = begin(&admin.database, "BEGIN").await.map_err(fault)?;
     let locked = lock_user(&mut transaction, user).await?;
-    let operation = Operation { user, action: "void", decision, key, detail: None };
+    let operation = Operation { user: Some(user), action: "void", decision, key, detail: None };
     if !audit::insert(&mut transaction, id, &operation).await? {
         let first = audit::find_by_key(&mut transaction, &operation).await?;
         let rejection = audit::lock(admin, &mut transaction, first).await?;

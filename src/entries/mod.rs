@@ -1,5 +1,8 @@
-//! Reads of the entries of boards: pages, the surroundings of a player, and lookups.
+//! Reads of the entries of boards: pages, the surroundings of a player, and lookups. Open periods are in Redis, closed ones in Postgres.
 
+mod closed;
+mod history;
+mod periods;
 mod position;
 
 use std::sync::Arc;
@@ -7,12 +10,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::board::{Boards, Definition, Order, Period, Ranking};
+use crate::board::{Boards, Definition, Order, Ranking};
 use crate::clock::Clock;
 use crate::cursor::Cursors;
+use crate::db::Database;
 use crate::error::{Refusal, Result};
 use crate::health::Health;
+use crate::metrics::Metrics;
 use crate::store::{EntriesPage, EntriesQuery, EntryOrder, PeriodKey, Place, PlacedEntry, Store};
+pub use history::{PastPeriod, PeriodPage, Revision};
+pub use periods::{BoardPeriod, OpenPeriods};
 use position::Position;
 
 /// Entries whose newest award is older than the ledger's newest one by more than this are stale.
@@ -22,10 +29,13 @@ const STALE_MS: i64 = 3000;
 #[allow(missing_docs, reason = "each part is documented at its type")]
 pub struct Entries {
     pub clock: Clock,
+    pub metrics: Arc<Metrics>,
     pub store: Arc<Store>,
+    pub database: Database,
     pub health: Arc<Health>,
     pub boards: Arc<Boards>,
     pub cursors: Arc<Cursors>,
+    pub open_periods: OpenPeriods,
 }
 
 /// Where a page begins.
@@ -61,7 +71,7 @@ pub struct PageQuery<'a> {
 pub struct Snapshot {
     /// Id of the period.
     pub period: String,
-    /// Its state: `open` or `settling`.
+    /// Its state: `open`, `settling` or `closed`.
     pub state: &'static str,
     /// Version of the board.
     pub version: i64,
@@ -117,10 +127,10 @@ impl Entries {
                 (place, period_id) = (position.place, Some(position.period));
             }
         }
-        let period = self.period(board, period_id.as_deref())?;
+        let period = self.period(board, period_id.as_deref()).await?;
         let users: Vec<Uuid> = query.me.into_iter().collect();
         let wanted = Wanted { place, limit: query.limit, top: query.top, users: &users };
-        let (snapshot, mut page) = self.read(board, query.address, &period, wanted).await?;
+        let (snapshot, mut page) = self.read(query.address, &period, wanted).await?;
         let cursor = |place| {
             let position = Position { place, period: period.id.clone() };
             self.cursors.seal(&context, &position.to_bytes())
@@ -145,9 +155,9 @@ impl Entries {
         period: Option<&str>,
         users: &[Uuid],
     ) -> Result<(Snapshot, Vec<PlacedEntry>)> {
-        let period = self.period(board, period)?;
+        let period = self.period(board, period).await?;
         let wanted = Wanted { place: Place::At(0), limit: 0, top: 0, users };
-        let (snapshot, mut page) = self.read(board, address, &period, wanted).await?;
+        let (snapshot, mut page) = self.read(address, &period, wanted).await?;
         page.users.sort_by_key(|entry| entry.position);
         Ok((snapshot, page.users))
     }
@@ -157,36 +167,63 @@ impl Entries {
     /// # Errors
     /// Redis is unavailable.
     pub async fn players(&self, board: &Definition, address: &str) -> Result<Option<u64>> {
-        let Ok(period) = self.period(board, None) else { return Ok(None) };
+        let Ok(period) = self.period(board, None).await else { return Ok(None) };
         let wanted = Wanted { place: Place::At(0), limit: 0, top: 0, users: &[] };
-        let (snapshot, _) = self.read(board, address, &period, wanted).await?;
+        let (snapshot, _) = self.read(address, &period, wanted).await?;
         Ok(snapshot.as_of_ms.map(|_| snapshot.total))
     }
 
-    /// The period with this id, or the current one.
-    fn period(&self, board: &Definition, id: Option<&str>) -> Result<Period> {
+    /// The time by Redis' clock.
+    fn now(&self) -> Timestamp {
         let now = Timestamp::from_millisecond(self.health.redis_now_ms(self.clock.now_ms()));
-        let current = board.schedule.containing(now.unwrap_or_default());
-        let period = match (current, id) {
-            (current, None) => current,
-            (Some(current), Some(id)) if current.id == id => Some(current),
-            (Some(current), Some(id)) => board.schedule.previous(&current).filter(|it| it.id == id),
-            (None, Some(_)) => None,
-        };
-        period.ok_or_else(|| Refusal::PeriodNotFound.into())
+        now.unwrap_or_default()
     }
 
     async fn read(
         &self,
-        board: &Definition,
         address: &str,
-        period: &Period,
+        period: &BoardPeriod,
         wanted: Wanted<'_>,
     ) -> Result<(Snapshot, EntriesPage)> {
-        let rules = &board.rules;
+        let split = address.split_once('@').map(|(_, value)| value);
+        let snapshot = |page: &EntriesPage, state, is_stale| Snapshot {
+            period: period.id.clone(),
+            state,
+            version: page.version,
+            as_of_ms: (page.as_of_ms > 0).then_some(page.as_of_ms),
+            is_stale,
+            total: page.total,
+        };
+        if !period.is_closed {
+            let page = self.read_open(period, split, &wanted).await?;
+            // Not loaded: it may have been closed a moment ago.
+            let is_loaded = page.as_of_ms > 0;
+            let is_closed = !is_loaded
+                && self
+                    .find_period(&period.board, &period.id)
+                    .await
+                    .ok()
+                    .flatten()
+                    .is_some_and(|it| it.is_closed);
+            if !is_closed {
+                let is_stale = page.now_ms - page.as_of_ms > STALE_MS;
+                return Ok((snapshot(&page, period.state(page.now_ms * 1000), is_stale), page));
+            }
+        }
+        let page = self.read_closed(period, split, &wanted).await?;
+        Ok((snapshot(&page, "closed", false), page))
+    }
+
+    async fn read_open(
+        &self,
+        period: &BoardPeriod,
+        split: Option<&str>,
+        wanted: &Wanted<'_>,
+    ) -> Result<EntriesPage> {
+        let rules = &period.rules;
         let query = EntriesQuery {
-            key: PeriodKey { board: &board.id, period: &period.id },
-            split: address.split_once('@').map(|(_, value)| value),
+            key: PeriodKey { board: &period.board, period: &period.id },
+            split,
             order: EntryOrder { ascending: rules.order == Order::Asc, has_subscores: rules.has_subscores() },
             ranking: match rules.ranking {
                 Ranking::Competition => "competition",
@@ -194,22 +231,12 @@ impl Entries {
                 Ranking::Ordinal => "ordinal",
             },
             counts_attempts: rules.attempts > 0,
-            place: wanted.place,
+            place: wanted.place.clone(),
             limit: wanted.limit,
             top: wanted.top,
             users: wanted.users,
         };
-        let page = self.store.read_entries(&query).await?;
-        let is_over = period.ends_at.is_some_and(|end| end.as_millisecond() <= page.now_ms);
-        let snapshot = Snapshot {
-            period: period.id.clone(),
-            state: if is_over { "settling" } else { "open" },
-            version: page.version,
-            as_of_ms: (page.as_of_ms > 0).then_some(page.as_of_ms),
-            is_stale: page.now_ms - page.as_of_ms > STALE_MS,
-            total: page.total,
-        };
-        Ok((snapshot, page))
+        Ok(self.store.read_entries(&query).await?)
     }
 }
 

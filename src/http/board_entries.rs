@@ -17,6 +17,7 @@ use super::body::{Body, Fields};
 use super::etag;
 use super::query::Query;
 use crate::app::App;
+use crate::board::Visibility;
 use crate::clock::rfc3339;
 use crate::entries::{PageQuery, Snapshot, Start};
 use crate::error::{Refusal, Result};
@@ -62,6 +63,12 @@ pub async fn page(
         next: page.next,
         previous: page.previous,
     };
+    if page.snapshot.state == "closed" {
+        // With a login the page has `me`, which is nobody else's.
+        let is_public = board.visibility == Visibility::Public && me.is_none();
+        let respond = if is_public { etag::respond_closed } else { etag::respond };
+        return Ok(respond(&headers, &body));
+    }
     // `asOf` changes twice a second.
     let compared = PageBody { list: ListBody { as_of: None, ..body.list.clone() }, ..body.clone() };
     Ok(etag::respond_weakly(&headers, &body, &compared))

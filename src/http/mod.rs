@@ -10,6 +10,7 @@ mod asyncapi;
 mod auth;
 mod board;
 mod board_entries;
+mod board_periods;
 mod boards;
 pub(crate) mod body;
 mod cors;
@@ -118,6 +119,8 @@ fn shared() -> Router<Arc<App>> {
         .route("/api/v1/boards/{board}", get(boards::one))
         .route("/api/v1/boards/{board}/entries", get(board_entries::page))
         .route("/api/v1/boards/{board}/entries/lookup", post(board_entries::lookup))
+        .route("/api/v1/boards/{board}/periods", get(board_periods::list))
+        .route("/api/v1/boards/{board}/periods/{period}", get(board_periods::one))
         .route("/healthz", get(operations::healthz))
         .route("/openapi.json", get(openapi::serve))
         .route("/asyncapi.json", get(asyncapi::serve))

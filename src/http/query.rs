@@ -16,12 +16,13 @@ use crate::error::{FieldError, Refusal};
 /// Problems reported per query. A long query could have thousands.
 const MAX_PROBLEMS: usize = 20;
 /// Routes that parse the query themselves. Socket.IO clients and ad networks may send fields that are ignored.
-const ROUTES_WITH_QUERY: [&str; 6] = [
+const ROUTES_WITH_QUERY: [&str; 7] = [
     "/api/v1/ws",
     "/api/v1/leaderboard/stream",
     "/api/v1/callbacks/admob",
     "/api/v1/users/{userId}/history",
     "/api/v1/boards/{board}/entries",
+    "/api/v1/boards/{board}/periods",
     socketio::PATH,
 ];
 

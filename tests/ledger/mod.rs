@@ -12,6 +12,7 @@ mod limits;
 mod migrate;
 mod older_copy;
 mod partitions;
+mod periods;
 mod rebuild;
 mod redis_failover;
 mod reshard;

@@ -2,7 +2,7 @@
 
 mod analytics;
 mod dead_letters;
-
+mod periods;
 mod users;
 
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ use super::query::Query;
 use super::{envelope, idempotency};
 use crate::abuse::AbuseSignal;
 use crate::account::User;
-use crate::admin::{self, Adjustment, DeadLetterAction, Decision, Restriction, Suspect};
+use crate::admin::{self, Adjustment, DeadLetterAction, Decision, PeriodAction, Restriction, Suspect};
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::{Error, Refusal, Result};
@@ -50,6 +50,10 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/api/admin/dead-letters", get(dead_letters::list))
         .route("/api/admin/dead-letters/{letterId}/retry", dead_letters::route(DeadLetterAction::Retry))
         .route("/api/admin/dead-letters/{letterId}/discard", dead_letters::route(DeadLetterAction::Discard))
+        .route("/api/admin/boards/{board}/periods", get(periods::list))
+        .route("/api/admin/boards/{board}/periods/{period}/close", periods::route(PeriodAction::Close))
+        .route("/api/admin/boards/{board}/periods/{period}/hold", periods::route(PeriodAction::Hold))
+        .route("/api/admin/boards/{board}/periods/{period}/release", periods::route(PeriodAction::Release))
         .route("/api/admin/suspects/{suspect}", get(users::evidence))
         .route("/api/admin/activity", get(analytics::activity))
         .route("/api/admin/most-active", get(analytics::most_active))
@@ -119,8 +123,8 @@ async fn audit(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Re
             "at": rfc3339(entry.at_ms),
             "actor": entry.actor,
             "action": entry.action,
-            "userId": entry.number,
-            "username": entry.username,
+            "userId": entry.user.as_ref().map(|(number, _)| number),
+            "username": entry.user.as_ref().map(|(_, name)| name),
             "reason": entry.reason,
             "detail": entry.detail,
         })

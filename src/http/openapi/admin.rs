@@ -89,8 +89,61 @@ pub fn operations() -> Vec<Operation> {
     );
     operations.push(adjust.answer(200, "The score is adjusted", change()));
     operations.extend(letters());
+    operations.extend(periods());
     operations
 }
+
+fn periods() -> Vec<Operation> {
+    let list = Operation::get(
+        "/api/admin/boards/{board}/periods",
+        "listAdminPeriods",
+        "List the periods of a board with holds",
+        "Returns the periods as players see them, newest first, with when they are closed, who holds them, and who made the newest revision.",
+    );
+    let board = || text("The board's id");
+    let list = admin(list)
+        .path_parameter("board", board(), "weekly")
+        .optional_parameter("limit", range("Most periods of the page", 200, 25))
+        .optional_parameter("cursor", text("`next` of a page of this list"))
+        .refused(&[Code::BoardNotFound, Code::ValidationError])
+        .answer(200, "Newest first", done(super::boards::admin_periods()));
+    let mut operations = vec![list];
+    for (path, id, summary, about) in [
+        (
+            "/api/admin/boards/{board}/periods/{period}/close",
+            "closePeriod",
+            "Close a period",
+            "Closes a period that has ended, without waiting until the time to settle is over. The leader does it within a second.",
+        ),
+        (
+            "/api/admin/boards/{board}/periods/{period}/hold",
+            "holdPeriod",
+            "Hold a period",
+            "The period is not closed until it is released.",
+        ),
+        (
+            "/api/admin/boards/{board}/periods/{period}/release",
+            "releasePeriod",
+            "Release a period",
+            "Ends a hold. The period is closed when the time to settle is over.",
+        ),
+    ] {
+        let data = object(&[
+            ("board", board()),
+            ("period", text("Id of the period")),
+            ("action", one_of(&["close", "hold", "release"])),
+        ]);
+        let response = named("PeriodDecisionResponse", done(named("PeriodDecision", data)));
+        let decided = admin(Operation::post(path, id, summary, &format!("{about} {PERIOD_IDEMPOTENCY}")))
+            .path_parameter("board", board(), "weekly")
+            .path_parameter("period", text("Id of the period"), "2026-W01")
+            .refused(&[Code::BoardNotFound, Code::PeriodNotFound]);
+        operations.push(with_reason(decided.idempotent()).answer(200, "Done", response));
+    }
+    operations
+}
+
+const PERIOD_IDEMPOTENCY: &str = "With an `Idempotency-Key` a repeat changes nothing. A refusal because of the period's state is not stored.";
 
 /// A decision about one user. It accepts an `Idempotency-Key`.
 fn decision(path: &'static str, id: &'static str, summary: &str, about: &str) -> Operation {
@@ -235,13 +288,13 @@ fn audit_entry() -> Value {
         ("at", time("Time of the action")),
         ("actor", text("Who acted: an admin, or `cli:` and an account")),
         ("action", text("The action")),
-        ("userId", integer("Number of the affected user")),
-        ("username", text("Name of the affected user")),
+        ("userId", or_null(integer("Number of the affected user; null for an operation on a board"))),
+        ("username", or_null(text("Name of the affected user"))),
         ("reason", text("The reason given")),
         (
             "detail",
             or_null(json!({ "type": "object", "additionalProperties": true,
-            "description": "Total scores `before` and `after`, or `refused` if nothing was done" })),
+            "description": "Total scores `before` and `after`, or `refused` if nothing was done; `board` and `period`" })),
         ),
     ]);
     named("AuditEntry", entry)

@@ -34,6 +34,8 @@ pub fn operations() -> Vec<Operation> {
             .refused(&[Code::BoardNotFound]),
         page(address),
         lookup(address),
+        periods(address),
+        one_period(address),
     ]
 }
 
@@ -72,6 +74,80 @@ fn lookup(address: &str) -> Operation {
         .refused(&[Code::BoardNotFound, Code::PeriodNotFound])
 }
 
+fn periods(address: &str) -> Operation {
+    let about = "Returns the board's periods, newest first. `total`, `root` and `revision` are there once a period is closed.";
+    let operation =
+        Operation::get("/api/v1/boards/{board}/periods", "listPeriods", "List the periods of a board", about);
+    let schema = object(&[
+        ("periods", list(named("PeriodSummary", object(&period_fields())))),
+        ("next?", text("Cursor of the next page; absent on the last one")),
+    ]);
+    operation
+        .optional_login()
+        .cached("Newest first", schema)
+        .path_parameter("board", text(address), "weekly")
+        .optional_parameter("limit", range("Most periods of the page", 200, 25))
+        .optional_parameter("cursor", text("`next` of a page of this list"))
+        .refused(&[Code::BoardNotFound, Code::ValidationError])
+}
+
+fn one_period(address: &str) -> Operation {
+    let about = "Returns a period. A closed one has a root, which anyone can compute from its entries, a signature over the root by a \
+        receipt key, and its revisions: the close, then each later ban, void or late award that changed an entry.";
+    let revision = revision(one_of(&["laurel", "operator"]));
+    let mut fields = period_fields();
+    fields.push((
+        "signature?",
+        text("Compact JWS over board, period, revision, root, number of entries and time"),
+    ));
+    fields.push(("revisions?", list(named("PeriodRevision", revision))));
+    let path = "/api/v1/boards/{board}/periods/{period}";
+    Operation::get(path, "getPeriod", "Get a period of a board", about)
+        .optional_login()
+        .cached("The period", named("PastPeriod", object(&fields)))
+        .path_parameter("board", text(address), "global")
+        .path_parameter("period", text("Id of the period"), "all")
+        .refused(&[Code::BoardNotFound, Code::PeriodNotFound])
+}
+
+/// The data of the admin's list.
+pub fn admin_periods() -> Value {
+    let mut fields = period_fields();
+    fields.push(("closesAt", or_null(time("When it is closed, unless it is held; null if it never ends"))));
+    fields.push(("heldBy", or_null(text("The admin who holds it"))));
+    fields.push((
+        "newestRevision",
+        or_null(named("AdminPeriodRevision", revision(text("`laurel`, or the admin")))),
+    ));
+    let page = object(&[
+        ("periods", list(named("AdminPeriod", object(&fields)))),
+        ("next", or_null(text("Cursor of the next page"))),
+    ]);
+    named("AdminPeriodPage", page)
+}
+
+fn revision(actor: Value) -> Value {
+    object(&[
+        ("revision", integer("1 for the close")),
+        ("root", text("The root then, in hex")),
+        ("reason", text("`closed`, or why an operator changed an entry")),
+        ("actor", actor),
+        ("at", time("When")),
+    ])
+}
+
+fn period_fields() -> Vec<(&'static str, Value)> {
+    vec![
+        ("id", text("`2026-11-28`, `2026-W48`, `2026-11`, `2026`, `p17`; `all` on a board without periods")),
+        ("startsAt", or_null(time("Its first instant; null for `all`"))),
+        ("endsAt", or_null(time("The instant after its last one; null for `all`"))),
+        ("state", one_of(&["open", "settling", "closed"])),
+        ("total?", integer("Entries in the newest revision")),
+        ("root?", text("SHA-256 over the entries of the newest revision, in hex")),
+        ("revision?", integer("The newest revision")),
+    ]
+}
+
 fn board() -> Value {
     let board = object(&[
         ("id", text("The board's id, or its address as requested")),
@@ -103,7 +179,7 @@ fn list_fields() -> Vec<(&'static str, Value)> {
     vec![
         ("board", text("The board's address as requested")),
         ("period", text("Id of the period")),
-        ("state", one_of(&["open", "settling"])),
+        ("state", one_of(&["open", "settling", "closed"])),
         ("version", integer("Grows with every change of the board")),
         (
             "asOf",

@@ -15,7 +15,7 @@ export function audit({ query, signal }) {
       { title: 'Time (UTC)', class: 'tight', cell: ({ at }) => make('time', { datetime: at, title: `${asSecond(at)}, ${ago(at)}` }, asMinute(at)) },
       { title: 'Admin', cell: (entry) => entry.actor },
       { title: 'Action', cell: ({ action }) => make(`span.badge.${action}`, {}, words(action)) },
-      { title: 'Player', isHead: true, cell: (entry) => userLink(entry) },
+      { title: 'Player', isHead: true, cell: (entry) => (entry.username === null ? '' : userLink(entry)) },
       { title: 'Reason', class: 'text', cell: ({ reason, detail }) => [make('span.reason', {}, reason), detailsOf(detail)] },
     ], entries, { empty: 'No admin actions yet.', stacked: true })));
   return make('div', {}, heading('Audit log', make('p.quiet', {}, 'Everything that admins did, and why.')), element);
@@ -23,12 +23,13 @@ export function audit({ query, signal }) {
 
 /** The outcome and the circumstances of an action: the `detail` of its audit row. */
 export function detailsOf(detail) {
-  const { points, before, after, refused, joins, letter, host } = detail ?? {};
+  const { points, before, after, refused, joins, letter, board, period, host } = detail ?? {};
   const details = [
     refused && `refused: ${words(refused)}${points === undefined ? '' : ` (${change(points)})`}`,
     after !== undefined && `${number(before)} → ${number(after)} (${change(after - before)})`,
     joins && 'already voided by an earlier action',
     letter !== undefined && `dead letter ${letter}`,
+    board !== undefined && `board ${board}, period ${period}`,
     host && `on host ${host}`,
   ];
   return details.filter(Boolean).map((text) => make('span.detail.quiet', {}, text));

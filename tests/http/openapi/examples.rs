@@ -5,8 +5,8 @@ use crate::harness::TestStores;
 use crate::http::admin::create_admin;
 use crate::http::callbacks::start_ad_network;
 
-/// Valid examples that a node refuses, because their user, dead letter or token does not exist: operation, status and code.
-const REFUSED: [(&str, u16, &str); 15] = [
+/// Valid examples that a node refuses, because their user, dead letter, period or token does not exist: operation, status and code.
+const REFUSED: [(&str, u16, &str); 18] = [
     ("updateScore", 401, "INVALID_TOKEN"),
     ("finalizeAction", 401, "INVALID_TOKEN"),
     ("redeemActionToken", 401, "INVALID_TOKEN"),
@@ -24,6 +24,9 @@ const REFUSED: [(&str, u16, &str); 15] = [
     ("retryDeadLetter", 404, "NOT_FOUND"),
     ("discardDeadLetter", 404, "NOT_FOUND"),
     ("getHistory", 404, "USER_NOT_FOUND"),
+    ("closePeriod", 404, "PERIOD_NOT_FOUND"),
+    ("holdPeriod", 404, "PERIOD_NOT_FOUND"),
+    ("releasePeriod", 404, "PERIOD_NOT_FOUND"),
 ];
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::driver::{Driver, Request};
-use crate::harness::{Player, TestNode};
+use crate::harness::{Player, TestNode, eventually};
 use crate::http::admin::create_admin;
 use crate::http::callbacks::start_ad_network;
 
@@ -106,6 +106,14 @@ pub async fn board(driver: &mut Driver, node: &TestNode) {
     driver.call(node, "getBoard", Request::default().path_value("nothing"), 404).await;
     driver.call(node, "listEntries", Request::default().path_value("weekly"), 200).await;
     driver.call(node, "listEntries", Request::default().path_value("nothing"), 404).await;
+    for (id, path_value) in [("listPeriods", "weekly"), ("getPeriod", "global")] {
+        let request = || Request::default().path_value(path_value);
+        let tag = driver.call(node, id, request(), 200).await.header("etag").to_owned();
+        driver.call(node, id, request().header("if-none-match", &tag), 304).await;
+        driver.call(node, id, Request::default().path_value("nothing"), 404).await;
+    }
+    driver.call(node, "listPeriods", Request::default().path_value("weekly").query("limit=0"), 400).await;
+    driver.call(node, "getPeriod", Request::default().path_value("weekly"), 404).await;
     let users = Request::default().body(json!({ "userIds": [uuid::Uuid::nil()] }));
     driver.call(node, "lookUpEntries", users.path_value("weekly"), 200).await;
     let users = Request::default().body(json!({ "userIds": [] }));
@@ -159,6 +167,29 @@ pub async fn admin(driver: &mut Driver, node: &TestNode) {
         driver.call(node, id, by(&root).query("hours=720&limit=1000"), 200).await;
         driver.call(node, id, by(&root).query("limit=0"), 400).await;
     }
+    // A period that ended long ago, and is closed on demand.
+    sqlx::query(
+        "INSERT INTO board_periods (board, period, starts_us, ends_us, closes_us, rules)
+         SELECT board, 'all', 0, 1, ends_us, rules FROM board_periods WHERE board = 'weekly'",
+    )
+    .execute(&node.app.database)
+    .await
+    .unwrap();
+    for id in ["holdPeriod", "releasePeriod", "closePeriod"] {
+        driver.call(node, id, because().path_value("weekly"), 200).await;
+        driver.call(node, id, because().path_value("nothing"), 404).await;
+        driver.call(node, id, because().path_value("daily"), 404).await;
+        driver.call(node, id, because().path_value("weekly").body(json!({})), 400).await;
+    }
+    eventually("the period to be closed", async || {
+        let period = node.get("/api/v1/boards/weekly/periods/all").await;
+        (period.body["state"] == "closed").then_some(())
+    })
+    .await;
+    driver.call(node, "getPeriod", Request::default().path_value("weekly"), 200).await;
+    driver.call(node, "holdPeriod", because().path_value("weekly"), 400).await;
+    driver.call(node, "listAdminPeriods", by(&root).path_value("weekly"), 200).await;
+    driver.call(node, "listAdminPeriods", by(&root).path_value("nothing"), 404).await;
     for operation in driver.operations().iter().filter(|it| it.path.starts_with("/api/admin/")) {
         driver.call(node, &operation.id, by(&ada).path_value("suspect").body(json!({})), 403).await;
     }

@@ -92,7 +92,8 @@ async fn the_document_lists_exactly_the_routes() {
                         .replace("{userId}", "1")
                         .replace("{suspect}", "1")
                         .replace("{letterId}", "1")
-                        .replace("{board}", "1"),
+                        .replace("{board}", "1")
+                        .replace("{period}", "1"),
                     &[],
                     Vec::new(),
                 )

@@ -1,0 +1,75 @@
+//! The admin API for the periods of boards: list, close, hold, release.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum::routing::MethodRouter;
+use serde_json::{Value, json};
+
+use super::super::board_periods::{show, show_revision};
+use super::super::body::{Body, Fields};
+use super::super::query::Query;
+use super::super::{envelope, idempotency};
+use super::{Admin, Id};
+use crate::admin::{self, Decision, PeriodAction};
+use crate::app::App;
+use crate::clock::rfc3339;
+use crate::entries::PastPeriod;
+use crate::error::{Refusal, Result};
+
+type PeriodPath = Result<Path<(String, String)>, PathRejection>;
+
+/// `GET boards/{board}/periods`: as everyone sees them, with holds, and with the names of admins in the newest revision.
+pub async fn list(State(app): State<Arc<App>>, _: Admin, address: Id, mut query: Query) -> Result<Response> {
+    let Path(address) = address.map_err(|_| Refusal::BoardNotFound)?;
+    let cursor = query.text("cursor");
+    let limit = query.number("limit", 1..=200, 25);
+    query.finish()?;
+    let page = app.entries.periods(app.boards.find(&address)?, &address, cursor.as_deref(), limit).await?;
+    let periods: Value = page.periods.iter().map(show_to_admin).collect();
+    let data = json!({ "periods": periods, "next": page.next });
+    Ok(envelope::answer(StatusCode::OK, "Periods retrieved successfully", data))
+}
+
+fn show_to_admin(period: &PastPeriod) -> Value {
+    let mut body = show(period);
+    let closes_us = Some(period.period.closes_us).filter(|at| *at < i64::MAX);
+    body["closesAt"] = closes_us.map(|at| rfc3339(at / 1000)).into();
+    body["heldBy"] = period.period.held_by.as_deref().into();
+    body["newestRevision"] = period.revisions.first().map(|newest| show_revision(newest, true)).into();
+    body
+}
+
+/// `POST boards/{board}/periods/{period}/close`, `…/hold` and `…/release`.
+pub fn route(action: PeriodAction) -> MethodRouter<Arc<App>> {
+    axum::routing::post(
+        async move |State(app): State<Arc<App>>,
+                    admin: Admin,
+                    path: PeriodPath,
+                    headers: HeaderMap,
+                    Body(body): Body| { decide(&app, admin, path, &headers, &body, action).await },
+    )
+}
+
+async fn decide(
+    app: &App,
+    Admin(actor): Admin,
+    path: PeriodPath,
+    headers: &HeaderMap,
+    body: &[u8],
+    action: PeriodAction,
+) -> Result<Response> {
+    let mut fields = Fields::read(body)?;
+    let reason = fields.text("reason", Decision::read_reason);
+    fields.finish()?;
+    let key = idempotency::key(headers)?;
+    let Path((address, period)) = path.map_err(|_| Refusal::PeriodNotFound)?;
+    let board = app.boards.find(&address)?;
+    let decision = Decision { actor, host: None, reason: reason.unwrap_or_default() };
+    admin::decide_period(&app.admin, &board.id, &period, action, key, &decision).await?;
+    let data = json!({ "board": board.id, "period": period, "action": action.as_str() });
+    Ok(envelope::answer(StatusCode::OK, "Done", data))
+}
