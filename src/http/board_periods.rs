@@ -27,10 +27,10 @@ pub async fn list(
     address: Result<Path<String>, PathRejection>,
     mut query: Query,
 ) -> Result<Response> {
-    let (address, board, _) = find(&app, address, &headers, from).await?;
     let cursor = query.text("cursor");
     let limit = query.number("limit", 1..=200, 25);
     query.finish()?;
+    let (address, board, _) = find(&app, address, &headers, from).await?;
     let page = app.entries.periods(board, &address, cursor.as_deref(), limit).await?;
     let mut body = json!({ "periods": page.periods.iter().map(show).collect::<Vec<_>>() });
     if let Some(next) = page.next {
