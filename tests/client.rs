@@ -81,7 +81,9 @@ async fn games_continue_after_lost_responses() {
 #[tokio::test(flavor = "multi_thread")]
 async fn live_connections_return_and_boards_never_get_older() {
     let stores = TestStores::new().await;
-    let root = create_admin(&stores.start_node().await).await;
+    // It leads the ledger as long as it runs, and the boards follow there.
+    let leader = stores.start_node().await;
+    let root = create_admin(&leader).await;
     let one_connection = [("LAUREL_LIMITS__SOCKETS_PER_USER", "1")];
     let nodes = [
         node(&stores, &[]).await,
