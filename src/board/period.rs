@@ -23,6 +23,16 @@ impl Period {
         Self { id, starts_at: Some(starts_at), ends_at: Some(ends_at) }
     }
 
+    /// Its first instant in µs since the Unix epoch; `i64::MIN` for `all`.
+    pub fn starts_us(&self) -> i64 {
+        self.starts_at.map_or(i64::MIN, Timestamp::as_microsecond)
+    }
+
+    /// The instant after its last one in µs since the Unix epoch; `i64::MAX` for `all`.
+    pub fn ends_us(&self) -> i64 {
+        self.ends_at.map_or(i64::MAX, Timestamp::as_microsecond)
+    }
+
     /// True if the instant is in the period.
     pub fn contains(&self, at: Timestamp) -> bool {
         self.starts_at.is_none_or(|start| start <= at) && self.ends_at.is_none_or(|end| at < end)

@@ -72,11 +72,11 @@ struct OpenList {
 impl BoardPeriod {
     /// A period that no leader has begun yet.
     pub(super) fn not_begun(board: &Definition, period: Period) -> Self {
-        let ends_us = period.ends_at.map_or(i64::MAX, |end| end.as_microsecond());
+        let ends_us = period.ends_us();
         Self {
             board: board.id.clone(),
+            starts_us: period.starts_us(),
             id: period.id,
-            starts_us: period.starts_at.map_or(i64::MIN, |start| start.as_microsecond()),
             ends_us,
             closes_us: ends_us.saturating_add(board.settle.micros()),
             held_by: None,

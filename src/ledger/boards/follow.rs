@@ -15,7 +15,7 @@ use crate::db::{ANSWER_TIMEOUT, sql_fault, timed, with_timeout};
 use crate::error::Fault;
 use crate::ledger::Ledger;
 use crate::ledger::chain::SHARD;
-use crate::store::{Applied, Change, EntryBatch, EntryChange, PeriodKey};
+use crate::store::{Applied, Change, EntryBatch, EntryChange};
 
 /// Entries of the chain per step. A call of Redis with so many changes takes about 5 ms.
 const BATCH: i64 = 500;
@@ -129,7 +129,7 @@ impl Follower {
     /// Finds where the periods stand, and loads those that Redis does not have.
     async fn locate(&mut self, ledger: &Ledger, head: Head) -> Result<(), Fault> {
         for followed in self.periods.iter_mut().filter(|it| it.stands_at.is_none()) {
-            let found = ledger.store.entries_seq(followed.key()).await?;
+            let found = ledger.store.entries_seq(followed.period.key()).await?;
             followed.stands_at = match found.filter(|seq| *seq <= head.seq) {
                 Some(seq) => Some(seq),
                 None => load_period(ledger, &followed.period, head.complete_until_ms).await?,
@@ -196,10 +196,6 @@ impl Follower {
 }
 
 impl Followed {
-    fn key(&self) -> PeriodKey<'_> {
-        self.period.key()
-    }
-
     /// Applies the entries that the period does not have yet.
     async fn apply(
         &mut self,
@@ -215,7 +211,7 @@ impl Followed {
         let changes: Vec<EntryChange> = new.flat_map(|entry| entry.changes(&self.period.rules)).collect();
         let batch = EntryBatch { from_seq, to_seq, as_of_ms, floor };
         let rules = entry_rules(&self.period.rules);
-        self.stands_at = match ledger.store.apply_entries(self.key(), rules, batch, &changes).await? {
+        self.stands_at = match ledger.store.apply_entries(self.period.key(), rules, batch, &changes).await? {
             Applied::Yes => Some(to_seq),
             // Redis lost the period, or another leader is ahead: the next step finds out.
             Applied::StandsAt(_) => None,

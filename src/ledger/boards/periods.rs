@@ -85,9 +85,8 @@ async fn begin(
          SELECT $1, $2, greatest($3, max(ends_us)), $4, $5, $6 FROM board_periods WHERE board = $1
          HAVING coalesce(max(ends_us), $3) < $4 ON CONFLICT DO NOTHING",
     );
-    let starts_us = period.starts_at.map_or(i64::MIN, Timestamp::as_microsecond);
-    let ends_us = period.ends_at.map_or(i64::MAX, Timestamp::as_microsecond);
-    let insert = insert.bind(&board.id).bind(&period.id).bind(starts_us).bind(ends_us);
+    let ends_us = period.ends_us();
+    let insert = insert.bind(&board.id).bind(&period.id).bind(period.starts_us()).bind(ends_us);
     let closes_us = ends_us.saturating_add(board.settle.micros());
     Ok(insert.bind(closes_us).bind(Json(&board.rules)).execute(connection).await?.rows_affected() > 0)
 }

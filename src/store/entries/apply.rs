@@ -173,17 +173,15 @@ impl Store {
     pub async fn delete_entries(&self, key: PeriodKey<'_>) -> Result<(), Fault> {
         let place = self.board_place(key.board);
         let scores = key.scores(&place);
-        let state = format!("{scores}:state");
-        let mut fields = redis::cmd("HKEYS");
-        fields.arg(&state);
-        let fields: Vec<String> = self.ask(&place, "read_entries_state", &fields).await?;
+        let values = self.split_values(key).await?;
         let mut unlink = redis::cmd("UNLINK");
-        for split in fields.iter().filter_map(|field| field.strip_prefix("version")).chain([""]) {
+        for split in [None].into_iter().chain(values.iter().map(|value| Some(value.as_str()))) {
+            let scores = format!("{scores}{}", split_suffix(split));
             for ending in ["", ":entries", ":results", ":result_counts"] {
-                unlink.arg(format!("{scores}{split}{ending}"));
+                unlink.arg(format!("{scores}{ending}"));
             }
         }
-        unlink.arg(&state);
+        unlink.arg(format!("{scores}:state"));
         self.ask(&place, "delete_entries", &unlink).await
     }
 }
