@@ -53,7 +53,7 @@ pub struct App {
     /// `None` if tracing is off.
     pub traces: Option<Arc<Traces>>,
     pub accounts: Arc<Accounts>,
-    pub entries: Entries,
+    pub entries: Arc<Entries>,
     pub ledger: Arc<Ledger>,
     pub awards: Awards,
     pub admin: Arc<Admin>,
@@ -105,7 +105,7 @@ impl App {
         let watches_ads = catalogue.all().iter().any(|action| action.proof.needs_callback());
         let admob = watches_ads.then(|| AdMobKeys::new(&config.callbacks.admob_keys_url)).transpose();
         let admob = admob.map_err(|problem| Fault::new("read_admob_keys_url", problem))?;
-        let (fanout, inboxes) = Fanout::new();
+        let (fanout, inboxes) = Fanout::new(config.live.max_split_boards, metrics.clone());
         let connections = Arc::new(ConnectionPool::public(&config, metrics.clone()));
         let connection_limits =
             Arc::new(ConnectionLimits::new(&config.limits, &config.live, connections.max_live()));
@@ -170,6 +170,16 @@ impl App {
             accounts: accounts.clone(),
             ledger: ledger.clone(),
         });
+        let entries = Arc::new(Entries {
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            store: store.clone(),
+            database: database.clone(),
+            health: health.clone(),
+            boards: boards.clone(),
+            cursors: cursors.clone(),
+            open_periods: OpenPeriods::default(),
+        });
         let live = Arc::new(Live {
             config: config.clone(),
             clock: clock.clone(),
@@ -177,6 +187,7 @@ impl App {
             store: store.clone(),
             health: health.clone(),
             accounts: accounts.clone(),
+            entries: entries.clone(),
             hub: hub.clone(),
             pending_spans: Arc::default(),
             fanout,
@@ -188,16 +199,6 @@ impl App {
             traces: traces.clone(),
             draining: CancellationToken::new(),
         });
-        let entries = Entries {
-            clock: clock.clone(),
-            metrics: metrics.clone(),
-            store: store.clone(),
-            database: database.clone(),
-            health: health.clone(),
-            boards: boards.clone(),
-            cursors: cursors.clone(),
-            open_periods: OpenPeriods::default(),
-        };
         let app = Self {
             config,
             clock,

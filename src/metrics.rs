@@ -103,6 +103,8 @@ metrics! {
     postgres_seconds: store_seconds("operation", "result") = "laurel_postgres_call_duration_seconds";
     /// Connected subscribers, by protocol: websocket, socketio, events (server-sent events).
     sockets: gauge("protocol") = "laurel_sockets";
+    /// Subscriptions of connected subscribers to a board by its name, by board.
+    board_subscribers: gauge("board") = "laurel_board_subscribers";
     /// Accepted subscribers, by protocol.
     sockets_opened: counter("protocol") = "laurel_sockets_opened_total";
     /// Refused subscribers, by reason: closed (the node starts or drains), busy (too many handshakes), full (limit of the node), limit (of the user or the address).

@@ -159,6 +159,7 @@ fn background(app: &Arc<App>, inboxes: Inboxes) -> Tasks {
     tasks.spawn("redis poll", live::poll_forever(live.clone()));
     tasks.spawn("board subscription", live::follow_board(live.clone()));
     tasks.spawn("user subscriptions", live::follow_users(live.clone(), inboxes.follow_changes));
+    tasks.spawn("watched boards", live::follow_watched(live.clone(), inboxes.watch_changes));
     tasks.spawn("board flush", live::flush_forever(live.clone()));
     let interval = live::EVICTION_CHECK_INTERVAL;
     tasks.spawn("eviction check", live::watch_eviction_forever(live.clone(), interval));

@@ -81,6 +81,7 @@ export default dashboard(
       line("closed: {{code}}", rate("laurel_sockets_closed_total", "code")),
       line("refused: {{reason}}", rate("laurel_subscribers_refused_total", "reason")),
     ], { alerts: ["LaurelSubscribersTooSlow"], about: "4008: the client does not read. 1012: the node drains. 1006: no pong." }),
+    graph("Subscriptions to boards by name", "none", [line("{{board}}", `sum by (board) (${metric("laurel_board_subscribers")})`)], { stacked: true }),
     graph("Board updates skipped for slow subscribers, per second", "none", [line(node, rate("laurel_board_updates_skipped_total", "instance"))]),
 
     row("Resources"),

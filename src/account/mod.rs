@@ -18,7 +18,7 @@ pub use jwt::{Identity, LoginKeys};
 pub use password::Passwords;
 pub use profile::{OwnProfile, Profile, find_player, own_profile, profile};
 pub use user_ref::UserRef;
-pub use users::{User, find, find_by_name};
+pub use users::{User, find, find_by_name, is_admin};
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -82,6 +82,18 @@ pub async fn find(accounts: &Accounts, id: UserRef) -> Result<Option<User>> {
     row.map(|row| read(&row)).transpose().map_err(|error| sql_fault(operation, error).into())
 }
 
+/// True if a user has the role `admin` and is not banned. Postgres decides: revoking a role takes effect at once.
+///
+/// # Errors
+/// Postgres is unavailable.
+pub async fn is_admin(accounts: &Accounts, user: Uuid) -> Result<bool> {
+    let operation = "find_role";
+    let query = sqlx::query("SELECT role = 'admin' AND banned_at IS NULL AS admin FROM users WHERE id = $1");
+    let row = query.bind(user).fetch_optional(&accounts.database);
+    let row = timed(&accounts.metrics, operation, row).await.map_err(|error| sql_fault(operation, error))?;
+    Ok(row.is_some_and(|row| row.get("admin")))
+}
+
 /// Finds a user and the password hash by name, ignoring case.
 ///
 /// # Errors

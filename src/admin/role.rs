@@ -1,13 +1,11 @@
 //! Roles, and finding the user that an admin means.
 
-use sqlx::Row;
-
 use super::Decision;
 use super::audit::{self, Operation};
 use super::restrict::lock_user;
 use crate::account::{self, Identity, User, UserRef};
 use crate::admin::Admin;
-use crate::db::{begin, sql_fault, timed};
+use crate::db::{begin, sql_fault};
 use crate::error::{Refusal, Result};
 
 /// Checks the admin role in Postgres. The login's claim is not enough: revoking a role takes effect at once.
@@ -15,13 +13,9 @@ use crate::error::{Refusal, Result};
 /// # Errors
 /// The caller is not an admin or is banned; Postgres is unavailable.
 pub async fn require_admin(admin: &Admin, caller: &Identity) -> Result<()> {
-    let query_name = "find_role";
-    let query = sqlx::query("SELECT role = 'admin' AND banned_at IS NULL AS admin FROM users WHERE id = $1")
-        .bind(caller.user);
-    let row = timed(&admin.metrics, query_name, query.fetch_optional(&admin.database)).await;
-    match row.map_err(|error| sql_fault(query_name, error))? {
-        Some(row) if row.get("admin") => Ok(()),
-        _ => Err(Refusal::NotAdmin.into()),
+    match account::is_admin(&admin.accounts, caller.user).await? {
+        true => Ok(()),
+        false => Err(Refusal::NotAdmin.into()),
     }
 }
 

@@ -121,6 +121,7 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
         (1..=2_592_000).contains(&config.tokens.answer_seconds),
         "tokens.answer_seconds: must be between 1 and 2592000",
     );
+    require(config.live.board_publish_interval_ms > 0, "live.board_publish_interval_ms: must be above 0");
     require(config.live.ping_seconds > 0, "live.ping_seconds: must be above 0");
     require(config.live.write_timeout_ms > 0, "live.write_timeout_ms: must be above 0");
     require(config.live.max_sockets > 0, "live.max_sockets: must be above 0");

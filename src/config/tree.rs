@@ -114,7 +114,7 @@ sections! {
     }
     /// Real-time connections.
     Live {
-        publish_interval_ms: u64, ping_seconds: u64, write_timeout_ms: u64, public_stream: bool, compression: bool, max_sockets: usize,
+        publish_interval_ms: u64, board_publish_interval_ms: u64, max_split_boards: usize, ping_seconds: u64, write_timeout_ms: u64, public_stream: bool, compression: bool, max_sockets: usize,
         pending_percent: usize, login_timeout_ms: u64,
         max_concurrent_handshakes: usize, max_queued_handshakes: usize, node_name: String,
     }

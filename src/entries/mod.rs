@@ -1,9 +1,11 @@
 //! Reads of the entries of boards: pages, the surroundings of a player, and lookups. Open periods are in Redis, closed ones in Postgres.
 
 mod closed;
+mod entry_body;
 mod history;
 mod periods;
 mod position;
+mod viewer;
 
 use std::sync::Arc;
 
@@ -18,9 +20,11 @@ use crate::error::{Refusal, Result};
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::store::{EntriesPage, EntriesQuery, EntryOrder, PeriodKey, Place, PlacedEntry, Store};
+pub use entry_body::EntryBody;
 pub use history::{PastPeriod, PeriodPage, Revision};
 pub use periods::{BoardPeriod, OpenPeriods};
 use position::Position;
+pub use viewer::viewer;
 
 /// Entries whose newest award is older than the ledger's newest one by more than this are stale.
 const STALE_MS: i64 = 3000;
@@ -98,6 +102,21 @@ pub struct Page {
     pub previous: Option<String>,
 }
 
+/// The best entries of a board's current period.
+#[derive(Clone, Debug)]
+pub struct Top {
+    /// The period.
+    pub period: BoardPeriod,
+    /// Version of the board, above those of earlier periods.
+    pub version: i64,
+    /// Whether the entries may be older than the ledger.
+    pub is_stale: bool,
+    /// As many as the board pushes to subscribers, best first.
+    pub entries: Vec<PlacedEntry>,
+    /// The entries of the users that were asked for, as far as they have one.
+    pub users: Vec<PlacedEntry>,
+}
+
 impl Snapshot {
     /// The share of the entries that one with this rank is at least as good as, in percent with one decimal.
     pub fn percentile(&self, rank: u64) -> f64 {
@@ -171,6 +190,32 @@ impl Entries {
         let wanted = Wanted { place: Place::At(0), limit: 0, top: 0, users: &[] };
         let (snapshot, _) = self.read(address, &period, wanted).await?;
         Ok(snapshot.as_of_ms.map(|_| snapshot.total))
+    }
+
+    /// Reads the best entries of the period that contains the time of the read by Redis' clock, and the entries of some users.
+    ///
+    /// # Errors
+    /// The board has no period now, or Redis is unavailable.
+    pub async fn top(&self, board: &Definition, address: &str, users: &[Uuid]) -> Result<Top> {
+        let split = address.split_once('@').map(|(_, value)| value);
+        let mut now = self.now();
+        loop {
+            let period = self.period_at(board, None, now).await?;
+            let wanted = Wanted { place: Place::At(0), limit: period.rules.top as usize, top: 0, users };
+            let page = self.read_open(&period, split, &wanted).await?;
+            if (period.starts_us..period.ends_us).contains(&(page.now_ms * 1000)) {
+                return Ok(Top {
+                    // No version of an earlier period is above its end. A period that was not loaded yet has version 0.
+                    version: page.version.max(period.starts_us),
+                    period,
+                    is_stale: page.now_ms - page.as_of_ms > STALE_MS,
+                    entries: page.window,
+                    users: page.users,
+                });
+            }
+            // This node's estimate of Redis' clock was on the other side of the turn.
+            now = Timestamp::from_millisecond(page.now_ms).unwrap_or_default();
+        }
     }
 
     /// The time by Redis' clock.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
@@ -99,7 +100,16 @@ impl BoardPeriod {
 impl Entries {
     /// The period with this id, or the current one.
     pub(super) async fn period(&self, board: &Definition, id: Option<&str>) -> Result<BoardPeriod> {
-        let now = self.now();
+        self.period_at(board, id, self.now()).await
+    }
+
+    /// The period with this id, or the one that contains an instant.
+    pub(super) async fn period_at(
+        &self,
+        board: &Definition,
+        id: Option<&str>,
+        now: Timestamp,
+    ) -> Result<BoardPeriod> {
         let now_us = now.as_microsecond();
         let open = self.open_periods().await;
         let is_wanted = |period: &&BoardPeriod| match id {

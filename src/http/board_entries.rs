@@ -19,9 +19,8 @@ use super::query::Query;
 use crate::app::App;
 use crate::board::Visibility;
 use crate::clock::rfc3339;
-use crate::entries::{PageQuery, Snapshot, Start};
+use crate::entries::{EntryBody, PageQuery, Snapshot, Start};
 use crate::error::{Refusal, Result};
-use crate::store::PlacedEntry;
 
 /// Entries of a page, and users of a lookup.
 const MAX_ENTRIES: u32 = 200;
@@ -147,42 +146,6 @@ struct PageBody<'a> {
     next: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     previous: Option<String>,
-}
-
-#[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct EntryBody<'a> {
-    position: u64,
-    rank: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    percentile: Option<f64>,
-    user_id: Uuid,
-    username: &'a str,
-    display_name: &'a str,
-    score: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subscore: Option<i64>,
-    achieved_at: String,
-}
-
-impl<'a> EntryBody<'a> {
-    fn new(entry: &'a PlacedEntry) -> Self {
-        Self {
-            position: entry.position,
-            rank: entry.rank,
-            percentile: None,
-            user_id: entry.user,
-            username: &entry.username,
-            display_name: &entry.username,
-            score: entry.result.score,
-            subscore: entry.result.subscore,
-            achieved_at: rfc3339(entry.result.hlc_us / 1000),
-        }
-    }
-
-    fn with_percentile(entry: &'a PlacedEntry, snapshot: &Snapshot) -> Self {
-        Self { percentile: Some(snapshot.percentile(entry.rank)), ..Self::new(entry) }
-    }
 }
 
 #[derive(Serialize)]

@@ -15,17 +15,17 @@ use super::address::ClientAddress;
 use super::etag;
 use super::headers::bearer_token;
 use crate::account::{self, Identity};
-use crate::admin;
 use crate::app::App;
-use crate::board::{Aggregate, Definition, Measure, Order, Viewer, Visibility};
+use crate::board::{Aggregate, Definition, Measure, Order, Visibility};
 use crate::clock::rfc3339;
+use crate::entries::viewer;
 use crate::error::{Code, Error, Refusal, Result};
 
 /// `GET`: the boards that the caller may see, with `ETag` and 304.
 pub async fn list(State(app): State<Arc<App>>, from: ClientAddress, headers: HeaderMap) -> Result<Response> {
     let strictest = app.boards.strictest();
     let caller = if strictest == Visibility::Public { None } else { caller(&app, &headers, from).await? };
-    let viewer = viewer(&app, strictest, caller.as_ref()).await?;
+    let viewer = viewer(&app.accounts, strictest, caller.map(|caller| caller.user)).await?;
     let now = app.clock.now();
     let boards = app.boards.visible_to(viewer);
     let boards = join_all(boards.map(|board| BoardBody::read(&app, board, &board.id, now))).await;
@@ -53,7 +53,8 @@ pub async fn find<'a>(
     let Path(address) = address.map_err(|_| Refusal::BoardNotFound)?;
     let board = app.boards.find(&address)?;
     let caller = caller(app, headers, from).await?;
-    if !board.visibility.is_open_to(viewer(app, board.visibility, caller.as_ref()).await?) {
+    let user = caller.as_ref().map(|caller| caller.user);
+    if !board.visibility.is_open_to(viewer(&app.accounts, board.visibility, user).await?) {
         return Err(Refusal::BoardNotFound.into());
     }
     Ok((address, board, caller))
@@ -65,21 +66,6 @@ async fn caller(app: &App, headers: &HeaderMap, from: ClientAddress) -> Result<O
     match account::admit(&app.accounts, token, from.counted_as()).await {
         Ok(caller) => Ok(Some(caller)),
         Err(Error::Refused(refusal)) if refusal.code() == Code::InvalidToken => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// The caller, as far as boards of this visibility depend on it.
-async fn viewer(app: &App, visibility: Visibility, caller: Option<&Identity>) -> Result<Viewer> {
-    let Some(caller) = caller.filter(|_| visibility != Visibility::Public) else {
-        return Ok(Viewer::Anonymous);
-    };
-    if visibility != Visibility::Admins {
-        return Ok(Viewer::Player);
-    }
-    match admin::require_admin(&app.admin, caller).await {
-        Ok(()) => Ok(Viewer::Admin),
-        Err(Error::Refused(Refusal::NotAdmin)) => Ok(Viewer::Player),
         Err(error) => Err(error),
     }
 }

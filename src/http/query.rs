@@ -76,6 +76,17 @@ impl Query {
         Some(value)
     }
 
+    /// A string that may be given several times, at most `max` times.
+    pub fn texts(&mut self, name: &str, max: usize) -> Vec<String> {
+        let (texts, unread) = std::mem::take(&mut self.unread).into_iter().partition(|it| it.0 == name);
+        self.unread = unread;
+        let texts: Vec<(String, String)> = texts;
+        if texts.len() > max {
+            self.problems.push(FieldError::new(name, format!("may be given {max} times")));
+        }
+        texts.into_iter().map(|it| it.1).collect()
+    }
+
     /// An optional value with its own parser.
     pub fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let value = self.text(name)?;

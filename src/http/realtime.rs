@@ -21,11 +21,11 @@ use crate::account::{self, Identity};
 use crate::app::App;
 use crate::error::{RateWindow, Refusal, Result};
 use crate::live::websocket::{MessageLimits, Upgrade};
-use crate::live::{self, ConnectionPermit, LimitError, PendingPermit};
+use crate::live::{self, BoardViewer, ConnectionPermit, LimitError, PendingPermit};
 
 /// The sub-protocol of this API. Browsers cannot set headers and send the login as a second sub-protocol.
 const PROTOCOL: &str = "laurel.v1";
-/// Maximum size of a client message. Clients send nothing but pings.
+/// Maximum size of a client message. Clients send pings, and names of boards.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 
 /// `GET /api/v1/ws`
@@ -58,9 +58,10 @@ pub async fn open(
 pub async fn stream(
     State(app): State<Arc<App>>,
     from: ClientAddress,
-    query: Query,
+    mut query: Query,
     headers: HeaderMap,
 ) -> Result<Response> {
+    let mut boards = query.texts("board", live::MAX_BOARDS);
     let query = access_token(query)?;
     check_origin(&app, &headers)?;
     check_open(&app)?;
@@ -70,9 +71,17 @@ pub async fn stream(
         None if app.config.live.public_stream => None,
         None => return Err(Refusal::Unauthorized.into()),
     };
+    boards.sort_unstable();
+    boards.dedup();
+    let mut viewer = BoardViewer::new(caller.as_ref().map(|caller| caller.user));
+    let mut watches = Vec::with_capacity(boards.len());
+    for board in &boards {
+        watches.push(viewer.watch(&app.live, board).await?);
+    }
     let permit = permit(&app, caller.as_ref(), from.counted_as())?;
     let compressed = app.config.live.compression && accepts_gzip(&headers);
-    let body = live::serve_events(&app.live, caller, compressed, permit).await.ok_or(Refusal::NoSocket)?;
+    let body =
+        live::serve_events(&app.live, caller, watches, compressed, permit).await.ok_or(Refusal::NoSocket)?;
     let mut response = Response::new(body);
     let mut set = |name: HeaderName, value: HeaderValue| response.headers_mut().insert(name, value);
     set(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

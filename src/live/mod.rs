@@ -3,6 +3,7 @@
 //! Redis is never queried per subscriber, and no subscriber gets an older board after a newer one.
 
 mod board;
+mod boards;
 mod connection_limits;
 mod encoded_board;
 pub mod engineio;
@@ -15,6 +16,7 @@ mod subscribe;
 pub mod websocket;
 
 pub use board::{Board, Row};
+pub use boards::{BoardViewer, MAX_BOARDS, follow_watched};
 pub use connection_limits::{ConnectionLimits, ConnectionPermit, HandshakeQueue, LimitError, PendingPermit};
 pub use encoded_board::{EncodedBoard, numbered_rows, rows};
 pub use fanout::{CloseReason, Encoding, Fanout, Inboxes, Protocol, run as run_fanout_worker};
@@ -34,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use crate::account::Accounts;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::entries::Entries;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -48,6 +51,7 @@ pub struct Live {
     pub store: Arc<Store>,
     pub health: Arc<Health>,
     pub accounts: Arc<Accounts>,
+    pub entries: Arc<Entries>,
     pub hub: Arc<Hub>,
     pub pending_spans: Arc<PendingSpans>,
     pub fanout: Fanout,

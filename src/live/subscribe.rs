@@ -8,11 +8,13 @@ use std::time::Duration;
 use axum::body::Body;
 use futures::stream;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::ConnectionPermit;
+use super::boards::{BoardAction, BoardRequest, BoardWatch, Reply, handle_request};
 use super::fanout::{CloseReason, Encoding, NewSubscriber, Protocol, Sink, SubscriberHandle};
 use super::websocket::{ReadOutcome, WebSocket, text};
 use crate::account::Identity;
@@ -31,18 +33,44 @@ struct ClientEvent<'a> {
     event: &'a str,
 }
 
-/// Subscribes a WebSocket. Its client may send pings; everything else that it sends is ignored.
+#[derive(Deserialize)]
+struct ClientData {
+    #[serde(default)]
+    data: Value,
+}
+
+/// What a message of a client leads to.
+pub enum Reaction {
+    /// Nothing, or it was answered.
+    Stay,
+    /// The client leaves.
+    Leave,
+    /// A request to be handled.
+    Request(BoardRequest),
+}
+
+/// Subscribes a WebSocket. Its client may send pings, and subscribe to boards; everything else that it sends is ignored.
 pub async fn serve_websocket(live: Arc<Live>, caller: Identity, socket: WebSocket, permit: ConnectionPermit) {
     let sink = Sink::Socket(socket.stream().clone());
     let encoding = Encoding { protocol: Protocol::WebSocket, compressed: socket.is_compressed() };
     if let Some(handle) = subscribe(&live, Some(caller), sink, encoding, permit).await {
-        tokio::spawn(read(socket, handle, |handle, message| {
-            if serde_json::from_str::<ClientEvent>(message).is_ok_and(|it| it.event == "ping") {
-                handle.send(text(PONG));
-            }
-            true
-        }));
+        tokio::spawn(read(live, socket, handle, on_message));
     }
+}
+
+fn on_message(handle: &SubscriberHandle, message: &str) -> Reaction {
+    let action = match serde_json::from_str::<ClientEvent>(message).map(|it| it.event) {
+        Ok("ping") => {
+            handle.send(text(PONG));
+            return Reaction::Stay;
+        }
+        Ok("subscribe") => BoardAction::Subscribe,
+        Ok("unsubscribe") => BoardAction::Unsubscribe,
+        _ => return Reaction::Stay,
+    };
+    // Data that cannot be read names no boards, which the answer says.
+    let data = serde_json::from_str::<ClientData>(message).map(|it| it.data).unwrap_or_default();
+    Reaction::Request(BoardRequest { action, data, reply: Reply::Event })
 }
 
 /// Returns the body of a stream of server-sent events (WHATWG HTML, section 9.2), for a user or a client without a login; `None` if the
@@ -50,13 +78,15 @@ pub async fn serve_websocket(live: Arc<Live>, caller: Identity, socket: WebSocke
 pub async fn serve_events(
     live: &Live,
     caller: Option<Identity>,
+    boards: Vec<BoardWatch>,
     compressed: bool,
     permit: ConnectionPermit,
 ) -> Option<Body> {
     // One event waits here; the connection itself buffers a few more.
     let (sink, chunks) = mpsc::channel(1);
     let encoding = Encoding { protocol: Protocol::ServerSentEvents, compressed };
-    let handle = subscribe(live, caller, Sink::Body(sink), encoding, permit).await?;
+    let mut handle = subscribe(live, caller, Sink::Body(sink), encoding, permit).await?;
+    boards.into_iter().for_each(|watch| handle.watch(watch));
     Some(Body::from_stream(stream::unfold((chunks, handle), async |(mut chunks, handle)| {
         let chunk = chunks.recv().await?;
         Some((Ok::<_, Infallible>(chunk), (chunks, handle)))
@@ -82,12 +112,12 @@ pub async fn subscribe(
     live.fanout.subscribe(NewSubscriber { sink, encoding, caller, login_expires, permit, min_version }).await
 }
 
-/// Reads from a WebSocket until the client or the worker closes the connection. `on_message` gets each text message, and returns whether
-/// to go on.
+/// Reads from a WebSocket until the client or the worker closes the connection. `on_message` gets each text message.
 pub async fn read(
+    live: Arc<Live>,
     mut socket: WebSocket,
-    handle: SubscriberHandle,
-    on_message: fn(&SubscriberHandle, &str) -> bool,
+    mut handle: SubscriberHandle,
+    on_message: fn(&SubscriberHandle, &str) -> Reaction,
 ) {
     let mut replies = Vec::new();
     let mut rate = MessageRate::new(MAX_MESSAGES_PER_SECOND);
@@ -105,10 +135,19 @@ pub async fn read(
             break handle.close(CloseReason::TooManyMessages);
         }
         handle.mark_alive();
-        match message {
+        let reaction = match message {
             Message::Close(_) => return,
-            Message::Text(text) if !on_message(&handle, &text) => return,
-            _ => {}
+            Message::Text(message) => on_message(&handle, &message),
+            _ => Reaction::Stay,
+        };
+        match reaction {
+            Reaction::Stay => {}
+            Reaction::Leave => return,
+            Reaction::Request(request) => {
+                let send = |handle: &SubscriberHandle, answer| handle.send(text(answer));
+                // Boxed: the task of a client that asks for nothing stays small.
+                Box::pin(handle_request(&live, &mut handle, &request, send)).await;
+            }
         }
     }
     // Unread bytes would reset the connection before the client has read the close frame.

@@ -102,6 +102,7 @@ pub const CLIENT: &[(&str, &[u8])] = files! { "../../clients/typescript/dist/" a
     "rest.js"
     "retry.js"
     "sha256.js"
+    "subscriptions.js"
     "types.js"
     "websocket.js"
 };

@@ -66,7 +66,7 @@ pub async fn cause_outages(stores: &mut TestStores, postgres: &mut TestPostgres,
 /// Opens a subscriber of every protocol, one that the limit per user refuses, and one that sends an invalid frame.
 pub async fn open_subscribers(node: &TestNode, players: &[Player]) {
     for (protocol, player) in ALL.into_iter().zip(players) {
-        let mut subscriber = Subscriber::open(&node.base, protocol, &player.token).await;
+        let mut subscriber = Subscriber::open_boards(&node.base, protocol, &player.token, &["weekly"]).await;
         tokio::spawn(async move { while subscriber.receive().await.is_some() {} });
     }
     assert!(Subscriber::try_open(&node.base, Protocol::WebSocket, &players[0].token, None).await.is_none());

@@ -1,6 +1,7 @@
 //! `/api/v1/ws`, Socket.IO and server-sent events over real sockets.
 
 mod admission;
+mod boards;
 pub mod client;
 pub mod clients;
 mod engineio;

@@ -6,8 +6,8 @@ import { errorOf, parseJson } from './rest.js';
 const REFUSED_WAIT_MS = 60_000;
 /** Three intervals of the server's keep-alives. */
 const IDLE_TIMEOUT_MS = 75_000;
-/** Opens the event stream for a player, or for a spectator without a token. */
-export function openEventStream(fetch, base, token, handlers) {
+/** Opens the event stream for a player, or for a spectator without a token, with these boards. */
+export function openEventStream(fetch, base, token, boards, handlers) {
     const abort = new AbortController();
     let timeout;
     const active = untilClosed(handlers, () => {
@@ -24,7 +24,8 @@ export function openEventStream(fetch, base, token, handlers) {
         if (token !== null)
             headers['authorization'] = `Bearer ${token}`;
         const request = { headers, signal: abort.signal, cache: 'no-store' };
-        const response = await fetch(`${base}/api/v1/leaderboard/stream`, request);
+        const query = boards.map((board, index) => `${index === 0 ? '?' : '&'}board=${encodeURIComponent(board)}`).join('');
+        const response = await fetch(`${base}/api/v1/leaderboard/stream${query}`, request);
         if (response.status !== 200 || response.body === null)
             return closeInfoOf(response);
         const [reader, decoder, parser] = [response.body.getReader(), new TextDecoder(), new EventStreamParser()];

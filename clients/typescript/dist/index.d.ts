@@ -7,5 +7,6 @@ export { solveHashcash, type HashcashChallenge, type HashcashOptions } from './h
 export { Live, type LiveOptions, type LiveState, type StateDetail } from './live.js';
 export type { PageOptions } from './players.js';
 export type { RetryOptions } from './retry.js';
+export type { BoardHandlers } from './subscriptions.js';
 export type * from './types.js';
 export type { WebSocketConstructor, WebSocketLike } from './websocket.js';

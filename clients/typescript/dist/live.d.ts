@@ -1,5 +1,6 @@
 import type { Boards } from './boards.js';
 import type { Login } from './login.js';
+import { type BoardHandlers } from './subscriptions.js';
 import type { Board, PersonalUpdate, ServerStatus } from './types.js';
 import { type WebSocketConstructor } from './websocket.js';
 /**
@@ -54,6 +55,12 @@ export declare class Live {
     constructor(context: LiveContext, options: LiveOptions);
     /** The current state. */
     get state(): LiveState;
+    /**
+     * Subscribes to boards, such as `weekly` or `weekly@DE`, for as long as this connection lives. At most 8 over all calls.
+     *
+     * @returns ends this subscription.
+     */
+    subscribe(boards: readonly string[], handlers: BoardHandlers): () => void;
     /** Closes the connection for good. */
     close(): void;
 }

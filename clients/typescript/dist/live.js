@@ -2,6 +2,7 @@
 import { LaurelError } from './errors.js';
 import { openEventStream } from './event-stream.js';
 import { backOff } from './retry.js';
+import { Subscriptions } from './subscriptions.js';
 import { openWebSocket } from './websocket.js';
 /** When a node dies, all of its clients reconnect to others: waits spread them. */
 const BASE_MS = 2_000;
@@ -39,6 +40,11 @@ export class Live {
     #retryTimer;
     #silenceTimer;
     #fallbackTimer;
+    #subscriptions = new Subscriptions();
+    /** The boards of the event stream's URL. They cannot change while it is open. */
+    #streamed = [];
+    /** Boards of streams that were refused: the next one goes without them. */
+    #notStreamed = new Set();
     #cleanUps = [];
     /** @internal Created by `Laurel.live`. */
     constructor(context, options) {
@@ -54,6 +60,21 @@ export class Live {
     get state() {
         return this.#state ?? 'connecting';
     }
+    /**
+     * Subscribes to boards, such as `weekly` or `weekly@DE`, for as long as this connection lives. At most 8 over all calls.
+     *
+     * @returns ends this subscription.
+     */
+    subscribe(boards, handlers) {
+        const { added, remove } = this.#subscriptions.add(boards, handlers);
+        for (const board of new Set(boards)) {
+            const newest = this.#subscriptions.newest(board);
+            if (newest !== undefined)
+                call(() => handlers.onUpdate?.(newest));
+        }
+        this.#request('subscribe', added);
+        return () => this.#request('unsubscribe', remove());
+    }
     /** Closes the connection for good. */
     close() {
         if (this.#state === 'closed')
@@ -67,6 +88,7 @@ export class Live {
         if (this.#state === 'closed')
             return;
         this.#failures = 0;
+        this.#notStreamed.clear();
         this.#restart('connecting');
     }
     /** Sets the state, then connects, unless a callback has closed this connection or changed the login. */
@@ -86,7 +108,9 @@ export class Live {
         const { transport = 'websocket' } = this.options;
         const token = login.token;
         const openStream = () => {
-            this.#connection = openEventStream(fetch, base, token, this.#handlers((info) => this.#onLost(info)));
+            this.#streamed = this.#boardsToStream();
+            const handlers = this.#handlers((info) => this.#onStreamLost(info));
+            this.#connection = openEventStream(fetch, base, token, this.#streamed, handlers);
         };
         if (transport === 'events' || token === null || WebSocket === undefined)
             return openStream();
@@ -113,6 +137,8 @@ export class Live {
                 login.updateUser(login.token, { uuid: userId, username });
             this.#openedAt = performance.now();
             this.#webSocketWorks ||= this.#connection?.transport === 'websocket';
+            if (this.#connection?.send !== undefined)
+                this.#request('subscribe', this.#subscriptions.boards);
             this.#setState('open', this.#transportDetail());
         }
         else if (event === 'leaderboard_updated' && typeof version === 'number' && version > this.#newestVersion) {
@@ -132,6 +158,39 @@ export class Live {
             if (connection === this.#connection)
                 this.#setState(status.degraded ? 'degraded' : 'open', this.#transportDetail());
         }
+        else {
+            this.#subscriptions.onEvent(event, data, call);
+        }
+    }
+    /** Asks the server for boards, or for no more of them. A connection that is not open yet asks for all of them when it is. */
+    #request(event, boards) {
+        const connection = this.#connection;
+        if (boards.length === 0 || connection === null)
+            return;
+        if (connection.send === undefined) {
+            // Calls of the same turn share one new stream.
+            queueMicrotask(() => {
+                if (connection !== this.#connection || sameSet(this.#streamed, this.#boardsToStream()))
+                    return;
+                this.#restart('reconnecting', { reason: 'the boards have changed', retryInMs: 0 });
+            });
+        }
+        else if (this.#openedAt !== Infinity) {
+            connection.send(event, { boards });
+        }
+    }
+    #boardsToStream() {
+        return this.#subscriptions.boards.filter((board) => !this.#notStreamed.has(board));
+    }
+    /** A stream is refused as a whole if one of its boards is. */
+    #onStreamLost(info) {
+        const refused = info.code === 404 || info.code === 400 ? this.#streamed : [];
+        for (const board of refused)
+            this.#notStreamed.add(board);
+        this.#onLost(info);
+        const code = info.code === 404 ? 'BOARD_NOT_FOUND' : 'VALIDATION_ERROR';
+        for (const board of refused)
+            this.#subscriptions.refuse(board, code, call);
     }
     #onLost(info) {
         if (performance.now() - this.#openedAt >= STABLE_MS)
@@ -228,6 +287,9 @@ export class Live {
 /** Without any response the network is down, as if HTTP had a board that the connection can never deliver. Other errors say nothing. */
 function versionOfFailedPoll(error) {
     return error instanceof LaurelError && error.code === 'NETWORK' ? Infinity : -1;
+}
+function sameSet(one, other) {
+    return one.length === other.length && one.every((item) => other.includes(item));
 }
 /** Calls a callback of the page. Its errors are reported as uncaught and do not break the connection. */
 function call(callback) {

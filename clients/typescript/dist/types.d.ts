@@ -121,6 +121,32 @@ export interface PeriodPage {
     /** Cursor of the next page. */
     readonly next?: string;
 }
+
+/** The best entries of a board that you subscribed to. */
+export interface BoardUpdate {
+    /** The board's id, or `id@value`. */
+    readonly board: string;
+    /** Id of the current period. */
+    readonly period: string;
+    /** Best first. Those of `global` have no `achievedAt`. */
+    readonly entries: readonly (Omit<BoardEntry, 'achievedAt'> & {
+        readonly achievedAt?: string;
+    })[];
+    /** Grows with every change: of two states, the one with the higher version is newer. */
+    readonly version: number;
+    /** When the board changed (RFC 3339). */
+    readonly timestamp: string;
+    /** True if newer awards may be missing. */
+    readonly stale: boolean;
+}
+/** Your own entry of a board that you subscribed to. All numbers are null if there is none any more. */
+export interface BoardEntryUpdate {
+    readonly board: string;
+    readonly period: string;
+    readonly rank: number | null;
+    readonly position: number | null;
+    readonly score: number | null;
+}
 /** A row of the game API's board, with the user's number. */
 export interface NumberedRow {
     readonly userId: number;

@@ -38,7 +38,8 @@ export function openWebSocket(WebSocket, base, token, handlers) {
             ...(wait !== undefined && { waitMs: Number(wait), isRandomized: true }),
         });
     });
-    return { transport: 'websocket', ping: () => socket.send(PING), close: () => active.stop() };
+    const send = (event, data) => socket.send(JSON.stringify({ event, data }));
+    return { transport: 'websocket', ping: () => socket.send(PING), send, close: () => active.stop() };
 }
 function webSocketUrl(base) {
     const url = new URL(`${base}/api/v1/ws`, globalThis.location?.href);

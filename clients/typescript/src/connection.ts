@@ -27,6 +27,8 @@ export interface Connection {
   readonly transport: 'websocket' | 'events';
   /** Asks the server for a pong, if the transport can. */
   ping?(): void;
+  /** Sends an event, if the transport can. */
+  send?(event: string, data: unknown): void;
   close(): void;
 }
 

@@ -9,11 +9,12 @@ const REFUSED_WAIT_MS = 60_000;
 /** Three intervals of the server's keep-alives. */
 const IDLE_TIMEOUT_MS = 75_000;
 
-/** Opens the event stream for a player, or for a spectator without a token. */
+/** Opens the event stream for a player, or for a spectator without a token, with these boards. */
 export function openEventStream(
   fetch: typeof globalThis.fetch,
   base: string,
   token: string | null,
+  boards: readonly string[],
   handlers: ConnectionHandlers,
 ): Connection {
   const abort = new AbortController();
@@ -31,7 +32,8 @@ export function openEventStream(
     const headers: Record<string, string> = { accept: 'text/event-stream' };
     if (token !== null) headers['authorization'] = `Bearer ${token}`;
     const request: RequestInit = { headers, signal: abort.signal, cache: 'no-store' };
-    const response = await fetch(`${base}/api/v1/leaderboard/stream`, request);
+    const query = boards.map((board, index) => `${index === 0 ? '?' : '&'}board=${encodeURIComponent(board)}`).join('');
+    const response = await fetch(`${base}/api/v1/leaderboard/stream${query}`, request);
     if (response.status !== 200 || response.body === null) return closeInfoOf(response);
     const [reader, decoder, parser] = [response.body.getReader(), new TextDecoder(), new EventStreamParser()];
     for (;;) {

@@ -6,6 +6,7 @@ import { LaurelError } from './errors.js';
 import { openEventStream } from './event-stream.js';
 import type { Login } from './login.js';
 import { backOff } from './retry.js';
+import { Subscriptions, type BoardHandlers } from './subscriptions.js';
 import type { Board, PersonalUpdate, Row, ServerStatus } from './types.js';
 import { openWebSocket, type WebSocketConstructor } from './websocket.js';
 
@@ -91,6 +92,11 @@ export class Live {
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #silenceTimer: ReturnType<typeof setTimeout> | undefined;
   #fallbackTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #subscriptions = new Subscriptions();
+  /** The boards of the event stream's URL. They cannot change while it is open. */
+  #streamed: readonly string[] = [];
+  /** Boards of streams that were refused: the next one goes without them. */
+  readonly #notStreamed = new Set<string>();
   readonly #cleanUps: (() => void)[] = [];
 
   /** @internal Created by `Laurel.live`. */
@@ -110,6 +116,21 @@ export class Live {
     return this.#state ?? 'connecting';
   }
 
+  /**
+   * Subscribes to boards, such as `weekly` or `weekly@DE`, for as long as this connection lives. At most 8 over all calls.
+   *
+   * @returns ends this subscription.
+   */
+  subscribe(boards: readonly string[], handlers: BoardHandlers): () => void {
+    const { added, remove } = this.#subscriptions.add(boards, handlers);
+    for (const board of new Set(boards)) {
+      const newest = this.#subscriptions.newest(board);
+      if (newest !== undefined) call(() => handlers.onUpdate?.(newest));
+    }
+    this.#request('subscribe', added);
+    return () => this.#request('unsubscribe', remove());
+  }
+
   /** Closes the connection for good. */
   close(): void {
     if (this.#state === 'closed') return;
@@ -121,6 +142,7 @@ export class Live {
   #startOver(): void {
     if (this.#state === 'closed') return;
     this.#failures = 0;
+    this.#notStreamed.clear();
     this.#restart('connecting');
   }
 
@@ -140,7 +162,9 @@ export class Live {
     const { transport = 'websocket' } = this.options;
     const token = login.token;
     const openStream = () => {
-      this.#connection = openEventStream(fetch, base, token, this.#handlers((info) => this.#onLost(info)));
+      this.#streamed = this.#boardsToStream();
+      const handlers = this.#handlers((info) => this.#onStreamLost(info));
+      this.#connection = openEventStream(fetch, base, token, this.#streamed, handlers);
     };
     if (transport === 'events' || token === null || WebSocket === undefined) return openStream();
     const fallBack = () => {
@@ -167,6 +191,7 @@ export class Live {
       if (userId !== undefined && username !== undefined) login.updateUser(login.token, { uuid: userId, username });
       this.#openedAt = performance.now();
       this.#webSocketWorks ||= this.#connection?.transport === 'websocket';
+      if (this.#connection?.send !== undefined) this.#request('subscribe', this.#subscriptions.boards);
       this.#setState('open', this.#transportDetail());
     } else if (event === 'leaderboard_updated' && typeof version === 'number' && version > this.#newestVersion) {
       this.#newestVersion = version;
@@ -181,7 +206,37 @@ export class Live {
       const connection = this.#connection;
       call(() => this.options.onStatus?.(status));
       if (connection === this.#connection) this.#setState(status.degraded ? 'degraded' : 'open', this.#transportDetail());
+    } else {
+      this.#subscriptions.onEvent(event, data, call);
     }
+  }
+
+  /** Asks the server for boards, or for no more of them. A connection that is not open yet asks for all of them when it is. */
+  #request(event: 'subscribe' | 'unsubscribe', boards: readonly string[]): void {
+    const connection = this.#connection;
+    if (boards.length === 0 || connection === null) return;
+    if (connection.send === undefined) {
+      // Calls of the same turn share one new stream.
+      queueMicrotask(() => {
+        if (connection !== this.#connection || sameSet(this.#streamed, this.#boardsToStream())) return;
+        this.#restart('reconnecting', { reason: 'the boards have changed', retryInMs: 0 });
+      });
+    } else if (this.#openedAt !== Infinity) {
+      connection.send(event, { boards });
+    }
+  }
+
+  #boardsToStream(): readonly string[] {
+    return this.#subscriptions.boards.filter((board) => !this.#notStreamed.has(board));
+  }
+
+  /** A stream is refused as a whole if one of its boards is. */
+  #onStreamLost(info: CloseInfo): void {
+    const refused = info.code === 404 || info.code === 400 ? this.#streamed : [];
+    for (const board of refused) this.#notStreamed.add(board);
+    this.#onLost(info);
+    const code = info.code === 404 ? 'BOARD_NOT_FOUND' : 'VALIDATION_ERROR';
+    for (const board of refused) this.#subscriptions.refuse(board, code, call);
   }
 
   #onLost(info: CloseInfo): void {
@@ -281,6 +336,10 @@ export class Live {
 /** Without any response the network is down, as if HTTP had a board that the connection can never deliver. Other errors say nothing. */
 function versionOfFailedPoll(error: unknown): number {
   return error instanceof LaurelError && error.code === 'NETWORK' ? Infinity : -1;
+}
+
+function sameSet(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((item) => other.includes(item));
 }
 
 /** Calls a callback of the page. Its errors are reported as uncaught and do not break the connection. */

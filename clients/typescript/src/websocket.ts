@@ -59,7 +59,8 @@ export function openWebSocket(
       ...(wait !== undefined && { waitMs: Number(wait), isRandomized: true }),
     });
   });
-  return { transport: 'websocket', ping: () => socket.send(PING), close: () => active.stop() };
+  const send = (event: string, data: unknown) => socket.send(JSON.stringify({ event, data }));
+  return { transport: 'websocket', ping: () => socket.send(PING), send, close: () => active.stop() };
 }
 
 function webSocketUrl(base: string): string {

@@ -85,6 +85,64 @@ test('no older board follows a newer one, not even on the next connection', (con
   assert.deepEqual(log, ['connecting', 'open', 5, 7, 'reconnecting 300 1012', 'open', 8]);
 });
 
+test('subscriptions outlive connections, and each gets newer states only', (context) => {
+  const { live, sockets } = openLive(context);
+  const updates = [];
+  const handlers = {
+    onUpdate: (update) => updates.push([update.board, update.version, update.stale]),
+    onOwnEntry: ({ board, rank }) => updates.push([board, rank]),
+    onRefused: (board, code) => updates.push([board, code]),
+  };
+  const update = (board, version, stale) => ({ event: 'board_updated', data: { board, version, entries: [], ...stale } });
+  const sent = (socket) => sockets[socket].sent.map((text) => JSON.parse(text));
+  const end = live.subscribe(['weekly', 'nope'], handlers);
+  assert.deepEqual(sent(0), [], 'the connection is not open yet');
+  sockets[0].accept();
+  assert.deepEqual(sent(0), [{ event: 'subscribe', data: { boards: ['weekly', 'nope'] } }]);
+  const refused = [{ board: 'nope', code: 'BOARD_NOT_FOUND' }];
+  sockets[0].receive({ event: 'subscribed', data: { accepted: ['weekly'], refused } });
+  for (const version of [5, 4, 5, 7]) sockets[0].receive(update('weekly', version));
+  sockets[0].receive(update('daily', 9));
+  sockets[0].receive(update('weekly', 7, { stale: true }));
+  sockets[0].receive({ event: 'board_personal', data: { board: 'weekly', rank: 3 } });
+  const expected = [['nope', 'BOARD_NOT_FOUND'], ['weekly', 5, false], ['weekly', 7, false], ['weekly', 7, true], ['weekly', 3]];
+  assert.deepEqual(updates.splice(0), expected);
+  const endOther = live.subscribe(['weekly', 'daily'], handlers);
+  assert.deepEqual(updates.splice(0), [['weekly', 7, true]], 'the newest state is known');
+  assert.deepEqual(sent(0).at(-1), { event: 'subscribe', data: { boards: ['daily'] } });
+  end();
+  end();
+  assert.deepEqual(sent(0).at(-1), { event: 'unsubscribe', data: { boards: ['nope'] } });
+  sockets[0].emit('close', { code: 1012, reason: 'retry in 300 ms' });
+  mock.timers.tick(300);
+  sockets[1].accept();
+  assert.deepEqual(sent(1), [{ event: 'subscribe', data: { boards: ['weekly', 'daily'] } }]);
+  for (const version of [6, 7, 8]) sockets[1].receive(update('weekly', version));
+  assert.deepEqual(updates.splice(0), [['weekly', 7, false], ['weekly', 8, false]]);
+  endOther();
+  sockets[1].receive(update('weekly', 9));
+  assert.deepEqual(updates, []);
+});
+
+test('an event stream has the boards in its URL, and goes without them if they are refused', async (context) => {
+  const respond = (url) => {
+    if (url.includes('nope')) return Promise.resolve(new Response('', { status: 404 }));
+    return Promise.resolve(new Response(new ReadableStream()));
+  };
+  const { live, requests } = openLive(context, { respond, transport: 'events' });
+  const paths = () => requests.map(({ url }) => url.slice('http://x/api/v1/leaderboard/stream'.length));
+  const refused = [];
+  live.subscribe(['weekly', 'weekly@DE'], {});
+  live.subscribe(['daily'], {});
+  await advance(0);
+  assert.deepEqual(paths(), ['', '?board=weekly&board=weekly%40DE&board=daily']);
+  live.subscribe(['nope'], { onRefused: (board, code) => refused.push([board, code]) });
+  await advance(0);
+  assert.deepEqual(refused, [['nope', 'BOARD_NOT_FOUND']]);
+  await advance(2_000);
+  assert.equal(paths().at(-1), '');
+});
+
 test('messages that are not events are ignored', (context) => {
   const { log, sockets } = openLive(context);
   sockets[0].accept();

@@ -25,7 +25,9 @@ pub struct Channel {
 /// `/api/v1/ws`
 pub fn web_socket() -> Channel {
     const PING: &str = r#"{"event":"ping"}"#;
-    let anything = json!({ "type": "string", "description": "Anything else", "not": { "const": PING } });
+    const REQUEST: &str = "^\\{\"event\":\"(un)?subscribe\"";
+    let known = json!([{ "const": PING }, { "pattern": REQUEST }]);
+    let anything = json!({ "type": "string", "description": "Anything else", "not": { "anyOf": known } });
     let other = Message::new("other", "anything", "{payload}", "Ignored")
         .about("At most 4 KiB per message and 100 messages per second.")
         .payload(anything, "hello".into())
@@ -34,6 +36,8 @@ pub fn web_socket() -> Channel {
         .about("For pages, because browsers do not expose the pings of the WebSocket protocol.");
     let mut sent = events::plain(|_| "{payload}".to_owned());
     sent.push(Message::new("pong", "pong", r#"{"event":"pong"}"#, "Reply to `ping`"));
+    sent.push(web_socket_answer("subscribed", "Reply to `subscribe`"));
+    sent.push(web_socket_answer("unsubscribed", "Reply to `unsubscribe`"));
     Channel {
         key: "webSocket",
         address: "/api/v1/ws",
@@ -49,9 +53,27 @@ pub fn web_socket() -> Channel {
             ]),
         ),
         sent,
-        received: vec![ping, other],
+        received: vec![
+            ping,
+            web_socket_request("subscribe", "Subscribes to boards, at most 8 per connection")
+                .about("`weekly@DE` is the board of one value of the tag that `weekly` is split by."),
+            web_socket_request("unsubscribe", "Ends subscriptions"),
+            other,
+        ],
         closes: web_socket_closes(),
     }
+}
+
+fn web_socket_request(event: &'static str, summary: &str) -> Message {
+    let object = object(&[("event", json!({ "const": event })), ("data", events::board_request())]);
+    let example = json!({ "event": event, "data": { "boards": ["weekly", "weekly@DE"] } });
+    Message::new(event, event, PAYLOAD, summary).payload(object, example)
+}
+
+fn web_socket_answer(event: &'static str, summary: &str) -> Message {
+    let object = object(&[("event", json!({ "const": event })), ("data", events::board_answer())]);
+    let example = json!({ "event": event, "data": events::board_answer_example() });
+    Message::new(event, event, PAYLOAD, summary).payload(object, example)
 }
 
 /// `/api/v1/leaderboard/stream`
@@ -75,7 +97,8 @@ pub fn stream() -> Channel {
         title: "Server-sent events",
         about: "For pages and screens without a player: `new EventSource(url)` and `addEventListener('leaderboard_updated', …)`. \
             Events are named, so `onmessage` never fires. Their `data` is the object of the WebSocket. \
-            A login is needed only for the player's own awards; without one, `score_personal` is not sent.",
+            `?board=weekly&board=daily` subscribes to boards, at most 8. \
+            A login is needed only for the player's own awards and entries; without one, `score_personal` and `board_personal` are not sent.",
         servers: &["http"],
         security: &["bearer", "accessToken"],
         bindings: json!({}),

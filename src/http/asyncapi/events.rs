@@ -1,9 +1,12 @@
-//! The four events, with the encoding of `/api/v1` (WebSocket and server-sent events) and of the game API (Socket.IO).
+//! The events, with the encoding of `/api/v1` (WebSocket and server-sent events) and of the game API (Socket.IO).
 
 use serde_json::{Value, json};
 
 use super::channel::Message;
-use super::schema::{boolean, integer, object, or_null, shared_as, text, time, top_top, uuid};
+use super::schema::{
+    boolean, integer, list, object, one_of, or_null, shared_as, signed_integer, text, time, top_top, uuid,
+};
+use crate::error::Code;
 
 const USER: &str = "019a2c5e-7b1d-7c40-9f3a-2d5b8e6f1a04";
 const TIME: &str = "2026-11-21T15:00:00.000Z";
@@ -27,8 +30,8 @@ struct Event {
     data_example: Value,
 }
 
-fn all() -> [Event; 4] {
-    [connect_success(), leaderboard(), score_personal(), status()]
+fn all() -> [Event; 6] {
+    [connect_success(), leaderboard(), score_personal(), status(), board_updated(), board_personal()]
 }
 
 /// The schemas of the objects of `/api/v1`.
@@ -56,6 +59,26 @@ pub fn game_api() -> Vec<Message> {
         Message::new(event.key, event.game_api, &wire, event.summary).payload(event.data, event.data_example)
     };
     all().map(message).into()
+}
+
+/// The data of a request for boards.
+pub fn board_request() -> Value {
+    object(&[("boards", list(text("A board's id, or `id@value`")))])
+}
+
+/// The data of its answer.
+pub fn board_answer() -> Value {
+    let codes = [Code::BoardNotFound, Code::ValidationError, Code::ServiceUnavailable, Code::InternalError];
+    let refused = object(&[
+        ("board", text("The board as requested; empty if `boards` is no list or has more than 64")),
+        ("code", one_of(&codes.map(|code| code.as_str()))),
+    ]);
+    object(&[("accepted", list(text("A board as requested"))), ("refused", list(refused))])
+}
+
+/// An example of it.
+pub fn board_answer_example() -> Value {
+    json!({ "accepted": ["weekly"], "refused": [{ "board": "weekyl", "code": "BOARD_NOT_FOUND" }] })
 }
 
 fn named(name: &str, data: Value) -> Value {
@@ -121,6 +144,63 @@ fn leaderboard() -> Event {
             "version": VERSION,
             "timestamp": TIME,
         }),
+    }
+}
+
+fn board_updated() -> Event {
+    let data = || {
+        object(&[
+            ("board", text("The board's address as subscribed to")),
+            ("period", text("Id of the current period")),
+            ("entries", list(shared_as("EventEntry"))),
+            ("version", integer("Version of the board. It only increases; about µs since the Unix epoch")),
+            ("timestamp", time("Time of the change")),
+            (
+                "stale?",
+                json!({ "const": true, "description": "There if newer awards may be missing. When that changes, the same version is sent again" }),
+            ),
+        ])
+    };
+    let entry = json!({
+        "position": 1, "rank": 1, "userId": USER, "username": "ada", "displayName": "ada", "score": 40, "achievedAt": TIME,
+    });
+    let example = || json!({ "board": "weekly", "period": "2026-W47", "entries": [entry], "version": VERSION, "timestamp": TIME });
+    Event {
+        schema: "BoardUpdated",
+        key: "boardUpdated",
+        name: "board_updated",
+        game_api: "board:update",
+        summary: "The best entries of a board that the client subscribed to: at once, and whenever one of them changes",
+        object: named("board_updated", data()),
+        object_example: json!({ "event": "board_updated", "data": example() }),
+        data: data(),
+        data_example: example(),
+    }
+}
+
+fn board_personal() -> Event {
+    let number = |about: &str| or_null(integer(about));
+    let data = || {
+        object(&[
+            ("board", text("The board's address as subscribed to")),
+            ("period", text("Id of the period")),
+            ("rank", number("Rank of the player's entry; all numbers are null if there is none any more")),
+            ("position", number("Position of the entry, which no other entry has")),
+            ("score", or_null(signed_integer("Score of the entry"))),
+        ])
+    };
+    let example =
+        || json!({ "board": "weekly", "period": "2026-W47", "rank": 1, "position": 1, "score": 40 });
+    Event {
+        schema: "BoardPersonal",
+        key: "boardPersonal",
+        name: "board_personal",
+        game_api: "board:personal",
+        summary: "The player's own entry of a board that the client subscribed to, when it changes",
+        object: named("board_personal", data()),
+        object_example: json!({ "event": "board_personal", "data": example() }),
+        data: data(),
+        data_example: example(),
     }
 }
 

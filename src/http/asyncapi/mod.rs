@@ -12,10 +12,10 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use super::openapi::{CACHED, schema};
+use super::openapi::{CACHED, boards, schema};
 
-const ABOUT: &str = "Events pushed to connected clients: the top 10 on every change, a player's own awards, and whether the board may be \
-    out of date. All three protocols send the same events. The current board follows `connect_success` at once, and no change between \
+const ABOUT: &str = "Events pushed to connected clients: the top 10 on every change, a player's own awards, whether the board may be \
+    out of date, and the boards that a client subscribes to by name. All three protocols send the same events. The current board follows `connect_success` at once, and no change between \
     the two is missed. Each board is complete, so a client that missed one needs only the next.";
 
 static TEXT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
@@ -67,7 +67,16 @@ fn schemas() -> Value {
     for name in ["Row", "NumberedRow"] {
         schemas[name] = shared[name].take();
     }
+    schemas["EventEntry"] = event_entry();
     schemas
+}
+
+/// An entry of a board as events have it: without a percentile, and on `global` without a time.
+fn event_entry() -> Value {
+    let fields = boards::entry_fields().into_iter().filter(|(name, _)| *name != "percentile?");
+    let optional = |name| if name == "achievedAt" { "achievedAt?" } else { name };
+    let fields: Vec<_> = fields.map(|(name, schema)| (optional(name), schema)).collect();
+    schema::object(&fields)
 }
 
 fn security() -> Value {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::channel::Message;
+use super::events;
 use super::schema::{integer, list, object, one_of, text};
 use crate::error::Code;
 
@@ -31,6 +32,14 @@ pub fn sent() -> Vec<Message> {
         ),
         refused(),
         Message::new(
+            "acknowledged",
+            "acknowledgment",
+            "430[{payload}]",
+            "Reply to `board:subscribe` or `board:unsubscribe`",
+        )
+        .about("The number after `43` is that of the request; 0 here.")
+        .payload(events::board_answer(), events::board_answer_example()),
+        Message::new(
             "disconnected",
             "disconnect",
             "41",
@@ -54,7 +63,7 @@ fn refused() -> Message {
         .payload(schema, json!({ "message": "Authentication failed", "data": { "code": "INVALID_TOKEN" } }))
 }
 
-/// Packets of a client. Events from a client are ignored.
+/// Packets of a client. Other events from a client are ignored.
 pub fn received() -> Vec<Message> {
     let token = text("The JWT, with or without `Bearer `");
     let login: Value = json!({ "token": "<jwt>" });
@@ -62,10 +71,28 @@ pub fn received() -> Vec<Message> {
         Message::new("connect", "connect", "40{payload}", "Sends the login")
             .about("The official client: `io(url, { auth: { token } })`.")
             .payload(object(&[("token", token)]), login),
+        request(
+            "subscribe",
+            "board:subscribe",
+            "420[\"board:subscribe\",{payload}]",
+            "Subscribes to boards, at most 8 per connection",
+        ),
+        request(
+            "unsubscribe",
+            "board:unsubscribe",
+            "420[\"board:unsubscribe\",{payload}]",
+            "Ends subscriptions",
+        ),
         Message::new("pong", "pong", "3", "Reply to `ping`"),
         Message::new("probe", "ping", "2probe", "Tests a new WebSocket, while polling continues"),
         Message::new("upgrade", "upgrade", "5", "Switches the session to the WebSocket"),
         Message::new("disconnect", "disconnect", "41", "The client disconnects"),
         Message::new("close", "close", "1", "The client ends its session"),
     ]
+}
+
+fn request(key: &'static str, event: &str, wire: &str, summary: &str) -> Message {
+    Message::new(key, event, wire, summary)
+        .about("With an acknowledgment: the number after `42` is the client's, 0 here. `socket.emit(event, data, answer => …)`.")
+        .payload(events::board_request(), json!({ "boards": ["weekly", "weekly@DE"] }))
 }

@@ -195,7 +195,8 @@ fn list_fields() -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn entry_fields() -> Vec<(&'static str, Value)> {
+/// The fields of an entry.
+pub fn entry_fields() -> Vec<(&'static str, Value)> {
     vec![
         ("position", integer("Unique place, from 1. Of equal results the earlier one is first")),
         ("rank", integer("Place that equal results share, unless the board's ranking is `ordinal`")),

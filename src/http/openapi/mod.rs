@@ -5,7 +5,7 @@ mod admin;
 mod analytics;
 mod auth;
 mod board;
-mod boards;
+pub mod boards;
 mod game;
 mod operation;
 mod operations;

@@ -11,14 +11,16 @@ pub fn operations() -> Vec<Operation> {
         "/api/v1/ws",
         "openWebSocket",
         "Open a WebSocket",
-        "Upgrades to a WebSocket (RFC 6455) that sends the board and the player's own awards. `/asyncapi.json` documents the messages. \
+        "Upgrades to a WebSocket (RFC 6455) that sends the board and the player's own awards, and on request other boards. \
+            `/asyncapi.json` documents the messages. \
             Browsers send the login as the sub-protocols `laurel.v1, bearer.<jwt>`.",
     );
     let stream = Operation::get(
         "/api/v1/leaderboard/stream",
         "streamEvents",
         "Stream server-sent events",
-        "Sends the board and every change of it and, with a login, the player's own awards. `/asyncapi.json` documents the events. They \
+        "Sends the board and every change of it, the boards that `board` names and, with a login, the player's own awards and \
+            entries. `/asyncapi.json` documents the events. They \
             are named: use `addEventListener('leaderboard_updated', …)`, because `onmessage` never fires. A login is required if \
             `live.public_stream` is off.",
     );
@@ -42,6 +44,8 @@ pub fn operations() -> Vec<Operation> {
             .answer_header(400, "Sec-WebSocket-Version", "WebSocketVersion"),
         stream
             .realtime_login(false)
+            .optional_parameter("board", json!({ "type": "array", "maxItems": 8, "items": { "type": "string" }, "description": "Boards to subscribe to, such as `board=weekly&board=weekly@DE`" }))
+            .refused(&[Code::BoardNotFound])
             .answer_as(200, "Events, until the connection closes", "text/event-stream", text("Events"))
             .answer_header(200, "Cache-Control", "CacheControl"),
         socketio(poll)

@@ -43,6 +43,11 @@ impl Broadcast {
         self.status = EncodedStatus::new(status);
     }
 
+    /// Counts the board updates that slow subscribers skip.
+    pub fn skipped(&self) -> &IntCounter {
+        &self.skipped
+    }
+
     /// Returns the newest board's number, and counts the boards between it and `previous` as skipped. 0 means that the subscriber has
     /// no board yet.
     pub fn number_after(&self, previous: u32) -> u32 {

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use crate::account::Identity;
 use crate::clock::rfc3339;
+use crate::entries::EntryBody;
 use crate::health::Status;
+use crate::live::boards::{OwnEntry, TopEntries};
 use crate::live::{Board, numbered_rows, rows, websocket};
 use crate::store::PersonalUpdate;
 
@@ -94,13 +96,36 @@ impl Encoding {
                 &json!({ "event": name, "data": data, "version": version, "timestamp": timestamp }),
             )
         };
-        match self.protocol {
-            Protocol::WebSocket | Protocol::SocketIo if self.compressed => websocket::compressed_text(&text),
-            Protocol::ServerSentEvents if self.compressed => {
-                websocket::compressed_block(text.as_bytes()).into()
-            }
-            _ => self.frame(text),
+        self.shared_frame(text)
+    }
+
+    /// The best entries of a board that clients subscribe to by name.
+    pub fn board_updated(self, address: &str, top: &TopEntries) -> Bytes {
+        let entries: Vec<EntryBody<'_>> = top.entries.iter().map(EntryBody::new).collect();
+        let mut data = json!({
+            "board": address,
+            "period": top.period,
+            "entries": entries,
+            "version": top.version,
+            "timestamp": rfc3339(top.version / 1000),
+        });
+        if top.is_stale {
+            data["stale"] = true.into();
         }
+        self.shared_frame(self.event_text("board_updated", "board:update", data))
+    }
+
+    /// A player's own entry of such a board; all numbers are null if there is none any more.
+    pub fn board_personal(self, address: &str, own: &OwnEntry) -> Bytes {
+        let entry = own.entry.as_ref();
+        let data = json!({
+            "board": address,
+            "period": own.period,
+            "rank": entry.map(|entry| entry.rank),
+            "position": entry.map(|entry| entry.position),
+            "score": entry.map(|entry| entry.result.score),
+        });
+        self.event("board_personal", "board:personal", data)
     }
 
     /// A player's own award.
@@ -156,11 +181,15 @@ impl Encoding {
     }
 
     fn event(self, name: &str, game_api_name: &str, data: Value) -> Bytes {
-        self.frame(if self.is_game_api() {
+        self.frame(self.event_text(name, game_api_name, data))
+    }
+
+    fn event_text(self, name: &str, game_api_name: &str, data: Value) -> String {
+        if self.is_game_api() {
             self.text("", &json!([game_api_name, data]))
         } else {
             self.text(name, &json!({ "event": name, "data": data }))
-        })
+        }
     }
 
     fn text(self, name: &str, event: &Value) -> String {
@@ -168,6 +197,17 @@ impl Encoding {
             Protocol::WebSocket => event.to_string(),
             Protocol::SocketIo | Protocol::SocketIoPolling => format!("42{event}"),
             Protocol::ServerSentEvents => format!("event: {name}\ndata: {event}\n\n"),
+        }
+    }
+
+    /// The bytes of an event that many clients get, compressed for those that accept it.
+    fn shared_frame(self, text: String) -> Bytes {
+        match self.protocol {
+            Protocol::WebSocket | Protocol::SocketIo if self.compressed => websocket::compressed_text(&text),
+            Protocol::ServerSentEvents if self.compressed => {
+                websocket::compressed_block(text.as_bytes()).into()
+            }
+            _ => self.frame(text),
         }
     }
 

@@ -7,6 +7,7 @@
 mod broadcast;
 mod encoding;
 mod subscriber;
+mod watch;
 mod worker;
 
 use std::collections::HashMap;
@@ -23,6 +24,8 @@ pub use encoding::{CloseReason, ENCODINGS, Encoding, Protocol};
 pub use subscriber::{NewSubscriber, Sink};
 pub use worker::run;
 
+use super::boards::{BoardViewer, BoardWatch, OwnEntry, WatchedBoard, WatchedBoards};
+use crate::metrics::Metrics;
 use crate::store::PersonalUpdate;
 
 /// The receiving ends of a fan-out, for the tasks behind it.
@@ -31,6 +34,8 @@ pub struct Inboxes {
     pub commands: Vec<UnboundedReceiver<WorkerCommand>>,
     /// Users whose first subscriber came or whose last one left: check `Followed` and subscribe to or leave their channel.
     pub follow_changes: UnboundedReceiver<Uuid>,
+    /// Boards whose first watcher came or whose last one left.
+    pub watch_changes: UnboundedReceiver<Arc<WatchedBoard>>,
 }
 
 /// A command to a worker. `usize` is a subscriber's slot there.
@@ -51,12 +56,24 @@ pub enum WorkerCommand {
     Notify(Uuid, PersonalUpdate),
     /// Close a banned user's subscribers.
     Ban(Uuid),
+    /// Send a board's newest state from now on.
+    Watch(usize, BoardWatch),
+    /// Send the board of this address no more.
+    Unwatch(usize, String),
+    /// Send a board's newest state to its watchers.
+    BoardChanged(Arc<WatchedBoard>),
+    /// Send a user's own entry to those of the user's subscribers that watch the board.
+    NotifyEntry(Uuid, Arc<WatchedBoard>, Arc<OwnEntry>),
 }
 
 /// Controls one subscriber from the task that reads from its client. Dropping it drops the subscriber.
 pub struct SubscriberHandle {
     slot: usize,
     worker: UnboundedSender<WorkerCommand>,
+    /// Its client, as far as the boards that it may see depend on it.
+    pub viewer: BoardViewer,
+    /// Addresses of the boards that it watches.
+    watched: Vec<String>,
 }
 
 impl SubscriberHandle {
@@ -80,6 +97,30 @@ impl SubscriberHandle {
         self.command(WorkerCommand::Close(self.slot, reason));
     }
 
+    /// The number of boards that it watches.
+    pub fn watched(&self) -> usize {
+        self.watched.len()
+    }
+
+    /// Whether it watches a board.
+    pub fn watches(&self, address: &str) -> bool {
+        self.watched.iter().any(|watched| watched == address)
+    }
+
+    /// Watches a board that it does not watch yet.
+    pub fn watch(&mut self, watch: BoardWatch) {
+        self.watched.push(watch.board().address.clone());
+        self.command(WorkerCommand::Watch(self.slot, watch));
+    }
+
+    /// Watches a board no more. False if it does not watch it.
+    pub fn unwatch(&mut self, address: &str) -> bool {
+        let Some(index) = self.watched.iter().position(|watched| watched == address) else { return false };
+        let address = self.watched.swap_remove(index);
+        self.command(WorkerCommand::Unwatch(self.slot, address));
+        true
+    }
+
     fn command(&self, command: WorkerCommand) {
         // A worker ends only with the node.
         let _ = self.worker.send(command);
@@ -97,16 +138,21 @@ pub struct Fanout {
     workers: Vec<UnboundedSender<WorkerCommand>>,
     next: AtomicUsize,
     followed: Arc<Followed>,
+    watched: WatchedBoards,
 }
 
 impl Fanout {
-    /// A fan-out with one worker per core, and the receiving ends for its tasks.
-    pub fn new() -> (Self, Inboxes) {
+    /// A fan-out with one worker per core, and the receiving ends for its tasks. Its node follows at most
+    /// `max_split_boards` boards of single tag values.
+    pub fn new(max_split_boards: usize, metrics: Arc<Metrics>) -> (Self, Inboxes) {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (workers, commands) = (0..cores).map(|_| mpsc::unbounded_channel()).unzip();
         let (changes, follow_changes) = mpsc::unbounded_channel();
         let followed = Arc::new(Followed { counts: Mutex::default(), changes });
-        (Self { workers, next: AtomicUsize::new(0), followed }, Inboxes { commands, follow_changes })
+        let (changes, watch_changes) = mpsc::unbounded_channel();
+        let watched = WatchedBoards::new(max_split_boards, metrics, changes);
+        let inboxes = Inboxes { commands, follow_changes, watch_changes };
+        (Self { workers, next: AtomicUsize::new(0), followed, watched }, inboxes)
     }
 
     /// Adds a subscriber: it gets a greeting, the current board, then every change. `None` if the node is stopping.
@@ -127,11 +173,26 @@ impl Fanout {
         self.command_all(|| WorkerCommand::Ban(user));
     }
 
+    /// Sends a board's newest state to its watchers.
+    pub fn board_changed(&self, board: &Arc<WatchedBoard>) {
+        self.command_all(|| WorkerCommand::BoardChanged(board.clone()));
+    }
+
+    /// Sends a user's own entry to those of the user's subscribers that watch the board.
+    pub fn notify_entry(&self, user: Uuid, board: &Arc<WatchedBoard>, entry: &Arc<OwnEntry>) {
+        self.command_all(|| WorkerCommand::NotifyEntry(user, board.clone(), entry.clone()));
+    }
+
     fn command_all(&self, command: impl Fn() -> WorkerCommand) {
         for worker in &self.workers {
             // A worker ends only with the node.
             let _ = worker.send(command());
         }
+    }
+
+    /// Boards that subscribers of this node watch by name.
+    pub fn watched(&self) -> &WatchedBoards {
+        &self.watched
     }
 
     /// Users with a subscriber on this node.
@@ -183,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_user_is_followed_from_the_first_subscriber_to_the_last() {
-        let (fanout, mut inboxes) = Fanout::new();
+        let (fanout, mut inboxes) = Fanout::new(1, Arc::default());
         let (followed, user) = (fanout.followed(), Uuid::from_u128(1));
         followed.add(user);
         followed.add(user);

@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use super::broadcast::Broadcast;
 use super::encoding::{CloseReason, Encoding, UserIds};
+use super::watch::Watch;
 use crate::account::Identity;
 use crate::connections::Connection;
 use crate::live::engineio::{Session, Wire};
@@ -69,6 +70,8 @@ pub struct Subscriber {
     update: Option<PersonalUpdate>,
     /// Clock of the newest personal update.
     update_hlc_us: i64,
+    /// The boards that it watches by name.
+    pub watches: Vec<Watch>,
     is_alive: bool,
     ping_at: Instant,
     /// Since when the client has taken nothing.
@@ -95,6 +98,7 @@ impl Subscriber {
             sent_degraded: false,
             update: None,
             update_hlc_us: 0,
+            watches: Vec::new(),
             is_alive: true,
             ping_at,
             blocked_since: None,
@@ -164,8 +168,10 @@ impl Subscriber {
             self.sent_degraded = broadcast.status.is_degraded();
             return Some(broadcast.status.event(self.encoding));
         }
-        let (ids, update) = (self.ids?, self.update.take()?);
-        Some(self.encoding.personal_update(ids, update))
+        if let (Some(ids), Some(update)) = (self.ids, self.update.take()) {
+            return Some(self.encoding.personal_update(ids, update));
+        }
+        self.watches.iter_mut().find_map(|watch| watch.next(self.encoding, broadcast.skipped()))
     }
 
     /// Whether the board is as new as one that the client may have seen. While Redis does not answer, no newer one can arrive.

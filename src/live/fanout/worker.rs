@@ -18,8 +18,10 @@ use uuid::Uuid;
 use super::broadcast::{Broadcast, Sweep, SweepTimer};
 use super::encoding::CloseReason;
 use super::subscriber::{Due, Subscriber, Timeouts};
+use super::watch::{Watch, Watchers};
 use super::{Followed, NewSubscriber, SubscriberHandle, WorkerCommand};
 use crate::live::Live;
+use crate::live::boards::{BoardViewer, BoardWatch, WatchedBoard};
 use crate::metrics::Metrics;
 
 /// Subscribers written to before other tasks of this core run: about 2 ms.
@@ -39,6 +41,7 @@ struct Worker {
     subscribers: Slab<Subscriber>,
     by_user: HashMap<Uuid, Vec<usize>>,
     followed: Arc<Followed>,
+    watchers: Watchers,
     metrics: Arc<Metrics>,
     timeouts: Timeouts,
     broadcast: Broadcast,
@@ -85,8 +88,9 @@ pub async fn run(live: Arc<Live>, mut commands: UnboundedReceiver<WorkerCommand>
                 worker.unblock(slot, serial);
                 consume_budget().await;
             }
-            () = &mut sweep_turn, if worker.sweep.is_some() => {
+            () = &mut sweep_turn, if worker.sweep.is_some() || worker.watchers.are_swept() => {
                 sweep_turn.set(yield_now());
+                worker.sweep_watchers();
                 // The rest of the sweep sends the newest board by now.
                 worker.broadcast.set_board(board.borrow().clone());
                 worker.sweep_slice();
@@ -112,6 +116,7 @@ impl Worker {
             subscribers: Slab::new(),
             by_user: HashMap::new(),
             followed: live.fanout.followed().clone(),
+            watchers: Watchers::default(),
             metrics: live.metrics.clone(),
             timeouts: Timeouts {
                 ping_interval: Duration::from_secs(config.ping_seconds),
@@ -132,9 +137,10 @@ impl Worker {
     fn handle(&mut self, command: WorkerCommand) {
         match command {
             WorkerCommand::Subscribe(subscriber, worker, reply) => {
+                let viewer = BoardViewer::new(subscriber.caller.as_ref().map(|caller| caller.user));
                 let slot = self.subscribe(*subscriber);
                 // If the receiver is gone, the handle is dropped here and unsubscribes.
-                let _ = reply.send(SubscriberHandle { slot, worker });
+                let _ = reply.send(SubscriberHandle { slot, worker, viewer, watched: Vec::new() });
                 self.advance(slot);
                 if self.drain.is_some() {
                     self.close(slot, CloseReason::draining());
@@ -159,6 +165,41 @@ impl Worker {
             WorkerCommand::Ban(user) => {
                 self.for_each_of(user, |worker, slot| worker.close(slot, CloseReason::Banned));
             }
+            WorkerCommand::Watch(slot, watch) => self.watch(slot, watch),
+            WorkerCommand::Unwatch(slot, address) => self.unwatch(slot, &address),
+            WorkerCommand::BoardChanged(board) => self.watchers.sweep(&board),
+            WorkerCommand::NotifyEntry(user, board, entry) => self.for_each_of(user, |worker, slot| {
+                worker.change(slot, |it| {
+                    if let Some(watch) = it.watches.iter_mut().find(|watch| watch.board().id == board.id) {
+                        watch.notify(entry.clone());
+                    }
+                });
+            }),
+        }
+    }
+
+    fn watch(&mut self, slot: usize, watch: BoardWatch) {
+        let Some(subscriber) = self.subscribers.get_mut(slot) else { return };
+        let place = self.watchers.add(watch.board(), slot);
+        subscriber.watches.push(Watch::new(watch, place));
+        self.advance(slot);
+    }
+
+    fn unwatch(&mut self, slot: usize, address: &str) {
+        let Some(subscriber) = self.subscribers.get_mut(slot) else { return };
+        let Some(index) = subscriber.watches.iter().position(|watch| watch.board().address == address) else {
+            return;
+        };
+        let watch = subscriber.watches.swap_remove(index);
+        self.remove_watcher(watch.board(), watch.place);
+    }
+
+    /// Removes a watcher of a board from the list. The last one of the list takes its place.
+    fn remove_watcher(&mut self, board: &WatchedBoard, place: usize) {
+        let moved = self.watchers.remove(board, place).and_then(|slot| self.subscribers.get_mut(slot));
+        let moved = moved.and_then(|it| it.watches.iter_mut().find(|watch| watch.board().id == board.id));
+        if let Some(moved) = moved {
+            moved.place = place;
         }
     }
 
@@ -189,6 +230,9 @@ impl Worker {
         let Some(mut subscriber) = self.subscribers.try_remove(slot) else { return };
         // Also wakes the task that waits for the sink: the connection must not outlive its permit.
         subscriber.abort();
+        for watch in std::mem::take(&mut subscriber.watches) {
+            self.remove_watcher(watch.board(), watch.place);
+        }
         let (protocol, user) = (subscriber.encoding().label(), subscriber.user());
         // The permit is returned before the metric shows that the subscriber is gone.
         drop(subscriber);
@@ -259,6 +303,13 @@ impl Worker {
         match sweep.next < self.subscribers.capacity() {
             true => self.sweep = Some(sweep),
             false => self.timer.finish(&sweep, self.subscribers.len()),
+        }
+    }
+
+    /// Writes to the next watchers of the board that changed first.
+    fn sweep_watchers(&mut self) {
+        for slot in self.watchers.next_slice(SLICE) {
+            self.advance(slot);
         }
     }
 

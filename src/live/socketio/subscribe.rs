@@ -13,9 +13,10 @@ use super::{ClientPacket, Connection, Kind, Packet};
 use crate::account::{self, Identity};
 use crate::error::{Error, Refusal, Result};
 use crate::live::Live;
-use crate::live::engineio::{self, Engine, Message, Settings};
+use crate::live::boards::{BoardRequest, handle_request};
+use crate::live::engineio::{self, Engine, Message, Settings, Wire};
 use crate::live::fanout::{Encoding, Protocol, Sink, SubscriberHandle};
-use crate::live::subscribe::{MAX_FRAMES, MAX_MESSAGES_PER_SECOND, read, subscribe};
+use crate::live::subscribe::{MAX_FRAMES, MAX_MESSAGES_PER_SECOND, Reaction, read, subscribe};
 use crate::live::{ConnectionPermit, LimitError, websocket};
 
 /// Most logins, and other namespaces, that one connection may try.
@@ -64,12 +65,12 @@ async fn serve(live: Arc<Live>, mut connection: Connection) {
     let sink = Sink::Session(connection.session().clone());
     let encoding = Encoding { protocol: Protocol::SocketIoPolling, compressed: false };
     if let Some(handle) = subscribe(&live, Some(caller), sink, encoding, permit).await {
-        poll(connection, handle).await;
+        poll(live, connection, handle).await;
     }
 }
 
 /// Serves a polling client until a WebSocket carries its session; then the worker writes to the WebSocket.
-async fn poll(mut connection: Connection, handle: SubscriberHandle) {
+async fn poll(live: Arc<Live>, mut connection: Connection, mut handle: SubscriberHandle) {
     let mut websocket = connection.take_websocket();
     loop {
         tokio::select! {
@@ -79,53 +80,73 @@ async fn poll(mut connection: Connection, handle: SubscriberHandle) {
                 // Packets that the client sent before.
                 while let Some(packet) = connection.next().now_or_never() {
                     let refuse = |namespace: &str| handle.send(websocket::text(refusal(namespace)));
-                    if !handle_packet(packet, refuse) {
-                        return handle.send(websocket::close(None));
+                    match handle_packet(packet, refuse) {
+                        Reaction::Stay => {}
+                        Reaction::Leave => return handle.send(websocket::close(None)),
+                        Reaction::Request(request) => {
+                            let send = |handle: &SubscriberHandle, answer| handle.send(websocket::text(answer));
+                            Box::pin(handle_request(&live, &mut handle, &request, send)).await;
+                        }
                     }
                 }
-                tokio::spawn(read(socket, handle, on_message));
+                tokio::spawn(read(live, socket, handle, on_message));
                 return;
             }
             packet = connection.next() => {
-                if !handle_packet(packet, |namespace| connection.refuse(namespace, invalid_namespace())) {
-                    return;
+                match handle_packet(packet, |namespace| connection.refuse(namespace, invalid_namespace())) {
+                    Reaction::Stay => {}
+                    Reaction::Leave => return,
+                    Reaction::Request(request) => {
+                        let send = |_: &SubscriberHandle, answer| connection.session().send(Wire::text(answer));
+                        Box::pin(handle_request(&live, &mut handle, &request, send)).await;
+                    }
                 }
             }
         }
     }
 }
 
-/// Handles a packet of a subscriber; returns whether it stays. Other namespaces are refused, events are ignored.
-fn handle_packet(packet: Option<ClientPacket>, refuse: impl FnOnce(&str)) -> bool {
+/// Handles a packet of a subscriber. Other namespaces are refused, events other than requests for boards are ignored.
+fn handle_packet(packet: Option<ClientPacket>, refuse: impl FnOnce(&str)) -> Reaction {
     match packet {
-        Some(ClientPacket::Connect { namespace, .. }) if namespace != "/" => refuse(&namespace),
-        Some(ClientPacket::Event { .. }) => {}
-        _ => return false,
+        Some(ClientPacket::Connect { namespace, .. }) if namespace != "/" => {
+            refuse(&namespace);
+            Reaction::Stay
+        }
+        Some(ClientPacket::Event { namespace, ack, arguments, .. }) => on_event(&namespace, ack, arguments),
+        _ => Reaction::Leave,
     }
-    true
 }
 
-/// Handles a text message of a subscriber over its WebSocket; returns whether it stays.
-fn on_message(handle: &SubscriberHandle, text: &str) -> bool {
-    let stays = match engineio::Packet::read(text) {
-        Some(engineio::Packet::Pong) => true,
+fn on_event(namespace: &str, ack: Option<u64>, arguments: Vec<Value>) -> Reaction {
+    let request = if namespace == "/" { BoardRequest::of_socketio(ack, arguments) } else { None };
+    request.map_or(Reaction::Stay, Reaction::Request)
+}
+
+/// Handles a text message of a subscriber over its WebSocket.
+fn on_message(handle: &SubscriberHandle, text: &str) -> Reaction {
+    let reaction = match engineio::Packet::read(text) {
+        Some(engineio::Packet::Pong) => Reaction::Stay,
         Some(engineio::Packet::Message(Message::Text(text))) => match Packet::read(&text) {
             Some(Packet { kind: Kind::Connect, namespace, .. }) if namespace != "/" => {
                 handle.send(websocket::text(refusal(&namespace)));
-                true
+                Reaction::Stay
             }
-            Some(packet) => {
-                matches!(packet.kind, Kind::Event | Kind::BinaryEvent | Kind::Ack | Kind::BinaryAck)
+            Some(Packet {
+                kind: Kind::Event, namespace, ack, data: Some(Value::Array(arguments)), ..
+            }) => on_event(&namespace, ack, arguments),
+            Some(Packet { kind: Kind::Event | Kind::BinaryEvent | Kind::Ack | Kind::BinaryAck, .. }) => {
+                Reaction::Stay
             }
-            None => false,
+            _ => Reaction::Leave,
         },
-        _ => false,
+        _ => Reaction::Leave,
     };
-    if !stays {
+    if matches!(reaction, Reaction::Leave) {
         // Without a code: a client that did not mean to leave treats it as a lost transport, and reconnects.
         handle.send(websocket::close(None));
     }
-    stays
+    reaction
 }
 
 /// The packet that refuses a namespace.

@@ -13,7 +13,7 @@ use crate::store::Store;
 /// The channels of one connection.
 pub struct Subscription {
     sink: PubSubSink,
-    messages: BoxStream<'static, (String, String)>,
+    messages: BoxStream<'static, (String, Vec<u8>)>,
     timeout: Duration,
 }
 
@@ -42,7 +42,7 @@ impl Store {
         let (sink, messages) = connection.split();
         let messages = messages
             .filter_map(async |message| {
-                Some((message.get_channel_name().to_owned(), message.get_payload::<String>().ok()?))
+                Some((message.get_channel_name().to_owned(), message.get_payload().ok()?))
             })
             .boxed();
         let mut subscription = Subscription { sink, messages, timeout: self.timeout };
@@ -54,8 +54,18 @@ impl Store {
 }
 
 impl Subscription {
-    /// The next message as channel and text; `None` when the connection is closed.
+    /// The next message of text, with its channel; `None` when the connection is closed. Cancel safe.
     pub async fn next(&mut self) -> Option<(String, String)> {
+        loop {
+            let (channel, bytes) = self.next_bytes().await?;
+            if let Ok(text) = String::from_utf8(bytes) {
+                return Some((channel, text));
+            }
+        }
+    }
+
+    /// The next message with its channel; `None` when the connection is closed. Cancel safe.
+    pub async fn next_bytes(&mut self) -> Option<(String, Vec<u8>)> {
         self.messages.next().await
     }
 

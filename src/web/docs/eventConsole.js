@@ -57,7 +57,7 @@ export class EventConsole {
 
   /** Uses the client's own reader: an `EventSource` needs the login in the URL, which ends up in logs. */
   #openStream() {
-    return openEventStream(fetch, '', this.login.token ?? null, {
+    return openEventStream(fetch, '', this.login.token ?? null, [], {
       onActivity: () => { this.#state.textContent = 'Connected'; },
       onEvent: (event) => this.#show(event),
       onClose: ({ reason, code = '' }) => this.#disconnect(`Closed: ${code} ${reason}`),

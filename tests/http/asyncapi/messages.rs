@@ -30,10 +30,14 @@ async fn a_node_sends_exactly_the_documented_messages() {
     for connection in &mut connections {
         connection.wait_for(&mut recorder, "leaderboardUpdated").await;
     }
+    boards(&mut connections, &mut recorder).await;
     wait_for_subscription(&stores, &ada).await;
     node.award(&ada, "watch_ad").await;
     for connection in &mut connections {
         connection.wait_for(&mut recorder, "scorePersonal").await;
+    }
+    for connection in &mut connections {
+        connection.wait_for(&mut recorder, "boardPersonal").await;
     }
     pings(&stores, &ada, &mut recorder).await;
     stores.redis.kill().await;
@@ -79,7 +83,8 @@ impl Connection {
     }
 
     async fn stream(node: &TestNode, player: &Player) -> Self {
-        Self::Stream(Events::open(&node.base, &player.token, None).await.unwrap())
+        let bearer = format!("Authorization: Bearer {}\r\n", player.token);
+        Self::Stream(Events::open_with(&node.base, "?board=weekly", &bearer, None).await.unwrap())
     }
 
     /// Tries a forged login before the valid one.
@@ -141,6 +146,25 @@ impl Connection {
 
 fn join(token: &str) -> String {
     format!("40{}", json!({ "token": token }))
+}
+
+/// Subscribes to a board, and waits for its entries.
+async fn boards(connections: &mut [Connection; 3], recorder: &mut Recorder) {
+    let data = json!({ "boards": ["weekly"] });
+    for event in ["subscribe", "unsubscribe", "subscribe"] {
+        let [socket, _, socket_io] = &mut *connections;
+        let request = json!({ "event": event, "data": data }).to_string();
+        recorder.received(SOCKET, &request);
+        let Connection::Socket(websocket) = &mut *socket else { panic!("the first is a WebSocket") };
+        websocket.send(&request).await;
+        socket.wait_for(recorder, &format!("{event}d")).await;
+        let request = format!("420{}", json!([format!("board:{event}"), data]));
+        socket_io.send(recorder, &request).await;
+        socket_io.wait_for(recorder, "acknowledged").await;
+    }
+    for connection in connections {
+        connection.wait_for(recorder, "boardUpdated").await;
+    }
 }
 
 /// Polls once, and checks the packets. Returns their names.

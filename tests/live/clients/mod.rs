@@ -4,6 +4,7 @@ pub mod events;
 mod polling;
 mod websocket;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
@@ -55,6 +56,10 @@ pub struct Subscriber {
     pub version: i64,
     /// True until this connection has received a board.
     is_new: bool,
+    /// Version and `stale` of each board that it subscribed to, over all connections.
+    board_versions: HashMap<String, (i64, bool)>,
+    /// Boards that this connection has received.
+    received: Vec<String>,
     /// Number of boards received.
     pub boards: u64,
 }
@@ -78,7 +83,43 @@ impl Subscriber {
         receive_bytes: Option<usize>,
     ) -> Option<Self> {
         let connection = connect(base, protocol, token, receive_bytes).await?;
-        Some(Self { connection, version: -1, is_new: true, boards: 0 })
+        Some(Self::of(connection))
+    }
+
+    fn of(connection: Connection) -> Self {
+        let (board_versions, received) = (HashMap::new(), Vec::new());
+        Self { connection, version: -1, is_new: true, board_versions, received, boards: 0 }
+    }
+
+    /// Connects and subscribes to boards, which must all be accepted.
+    pub async fn open_boards(base: &str, protocol: Protocol, token: &str, boards: &[&str]) -> Self {
+        if protocol == Protocol::ServerSentEvents {
+            let query: Vec<String> = boards.iter().map(|board| format!("board={board}")).collect();
+            let bearer = format!("Authorization: Bearer {token}\r\n");
+            let events = Events::open_with(base, &format!("?{}", query.join("&")), &bearer, None).await;
+            return Self::of(Connection::ServerSentEvents(events.unwrap()));
+        }
+        let mut subscriber = Self::open(base, protocol, token).await;
+        // Before its greeting a Socket.IO client has no login.
+        subscriber.wait_for("connect_success").await;
+        let answer = subscriber.request("subscribe", json!({ "boards": boards })).await;
+        assert_eq!(answer, json!({ "accepted": boards, "refused": [] }));
+        subscriber
+    }
+
+    /// Sends a request about boards and returns the data of its answer.
+    pub async fn request(&mut self, event: &str, data: Value) -> Value {
+        let packet = format!("4217{}", json!([format!("board:{event}"), data]));
+        match &mut self.connection {
+            Connection::WebSocket(socket) => {
+                socket.send(&json!({ "event": event, "data": data }).to_string()).await;
+                return self.wait_for(&format!("{event}d")).await.data;
+            }
+            Connection::SocketIo(socket) => socket.send(&packet).await,
+            Connection::SocketIoPolling(polling) => polling.send(&packet).await,
+            Connection::ServerSentEvents(_) => panic!("the client cannot send"),
+        }
+        self.wait_for("acknowledgment").await.data
     }
 
     /// Reconnects to a node, and keeps the version. `false` if the node refuses the connection.
@@ -86,6 +127,7 @@ impl Subscriber {
         let Some(connection) = connect(base, self.protocol(), token, None).await else { return false };
         self.connection = connection;
         self.is_new = true;
+        self.received.clear();
         true
     }
 
@@ -149,7 +191,35 @@ impl Subscriber {
             (self.version, self.is_new) = (event.version, false);
             self.boards += 1;
         }
+        if event.name == "board_updated" {
+            let board = event.data["board"].as_str().unwrap().to_owned();
+            let state = (event.data["version"].as_i64().unwrap(), event.data["stale"] == true);
+            if let Some(known) = self.board_versions.insert(board.clone(), state) {
+                // The same version is sent again when the board becomes stale or current, and on a new connection.
+                let may_repeat = state.1 != known.1 || !self.received.contains(&board);
+                let is_newer = state.0 > known.0 || (may_repeat && state.0 == known.0);
+                assert!(is_newer, "{:?}: {board} {state:?} after {known:?}", self.protocol());
+            }
+            self.received.push(board);
+        }
         Some(event)
+    }
+
+    /// Waits until the entries of a board that is not stale have these names, scores and ranks; returns the data.
+    pub async fn wait_for_entries(&mut self, board: &str, expected: &[(&str, i64, u64)]) -> Value {
+        loop {
+            let data = self.wait_for("board_updated").await.data;
+            let entries = data["entries"].as_array().unwrap();
+            let entry =
+                |entry: &'_ Value| (entry["score"].as_i64().unwrap(), entry["rank"].as_u64().unwrap());
+            let rows: Vec<(&str, i64, u64)> = entries
+                .iter()
+                .map(|it| (it["username"].as_str().unwrap(), entry(it).0, entry(it).1))
+                .collect();
+            if data["board"] == board && data.get("stale").is_none() && rows == expected {
+                return data;
+            }
+        }
     }
 
     /// The next event of this name.
@@ -235,11 +305,17 @@ fn read_packet(packet: &str) -> Option<Event> {
                 Some(Event { name: "leaderboard_updated".into(), data: data["top10"].clone(), version })
             }
             "score:personal" => event("score_personal", data),
+            "board:update" => event("board_updated", data),
+            "board:personal" => event("board_personal", data),
             name => event(name, data),
         };
     }
     match packet {
         "41" => event("disconnect", Value::Null),
+        _ if packet.starts_with("4317[") => {
+            let [data] = serde_json::from_str::<[Value; 1]>(&packet[4..]).unwrap();
+            event("acknowledgment", data)
+        }
         _ if packet.starts_with("44") => event("connect_error", serde_json::from_str(&packet[2..]).unwrap()),
         _ => None,
     }

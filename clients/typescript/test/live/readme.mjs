@@ -15,12 +15,14 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The functions that the examples leave to the reader. */
 const READER = `
-import type { Row } from '${root}dist/index.js';
+import type { BoardUpdate, Row } from '${root}dist/index.js';
 declare global {
   function save(token: string | null): void;
   function ask(question?: string, choices?: readonly string[]): Promise<string>;
   function showBoard(rows: readonly Row[]): void;
   function celebrate(points: number, rank: number | null, before: number | null): void;
+  function showEntries(board: string, period: string, entries: BoardUpdate['entries']): void;
+  function showRank(board: string, rank: number | null): void;
   function showState(state: string, retryInMs?: number): void;
 }
 `;
@@ -42,6 +44,7 @@ test('the examples work', async () => {
 
     const [tokens, lines] = [[], []];
     Object.assign(globalThis, { save: (token) => tokens.push(token), showBoard() {}, celebrate() {}, showState() {} });
+    Object.assign(globalThis, { showEntries() {}, showRank() {} });
     globalThis.ask = async (question) => quiz({ question }).quizResult;
     const log = console.log;
     console.log = (...values) => lines.push(values);
