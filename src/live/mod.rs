@@ -16,7 +16,7 @@ mod subscribe;
 pub mod websocket;
 
 pub use board::{Board, Row};
-pub use boards::{BoardViewer, MAX_BOARDS, follow_watched};
+pub use boards::{BoardViewer, MAX_BOARDS, TopEntries, follow_watched};
 pub use connection_limits::{ConnectionLimits, ConnectionPermit, HandshakeQueue, LimitError, PendingPermit};
 pub use encoded_board::{EncodedBoard, numbered_rows, rows};
 pub use fanout::{CloseReason, Encoding, Fanout, Inboxes, Protocol, run as run_fanout_worker};

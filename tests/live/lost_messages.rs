@@ -2,6 +2,7 @@
 
 use laurel::store::{BoardId, Standing};
 
+use super::clients::{Protocol, Subscriber};
 use super::{Client, ban};
 use crate::harness::{Player, TestNode, TestStores, eventually, rows};
 
@@ -133,6 +134,8 @@ async fn clients_get_a_status_event_per_redis_outage_and_boards_after_it() {
     ban(&node, &eve).await;
     let mut client = Client::connect(&node, &ada).await;
     client.wait_for("leaderboard_updated").await;
+    let mut watcher = Subscriber::open_boards(&node.base, Protocol::WebSocket, &ada.token, &["weekly"]).await;
+    watcher.wait_for_entries("weekly", &[("ada", 10, 1)]).await;
     stores.redis.kill().await;
     let status = client.wait_for("status").await;
     assert_eq!(status["data"]["degraded"], true);
@@ -157,4 +160,5 @@ async fn clients_get_a_status_event_per_redis_outage_and_boards_after_it() {
     .await;
     node.award(&ada, "watch_ad").await;
     client.wait_for_board(&[("ada".to_owned(), 20, 1)]).await;
+    watcher.wait_for_entries("weekly", &[("ada", 20, 1)]).await;
 }

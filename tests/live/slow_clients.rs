@@ -1,7 +1,7 @@
 //! Clients that do not read or break the protocol are closed, and do not affect other clients.
 
-use laurel::live::{Board, Row};
-use laurel::store::BoardId;
+use laurel::live::{Board, Row, TopEntries};
+use laurel::store::{BoardId, PlacedEntry, Ranked};
 use uuid::Uuid;
 
 use super::admission::sockets;
@@ -63,6 +63,58 @@ async fn a_slow_client_skips_to_the_newest_board() {
     }
     let skipped = node.app.metrics.board_updates_skipped.get();
     assert!(skipped >= 250 * slow.len() as u64, "{skipped} skipped boards are counted");
+}
+
+#[tokio::test]
+async fn a_slow_client_skips_to_the_newest_entries_of_a_board() {
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|config| config.live.write_timeout_ms = 600_000).await;
+    node.wait_for_boards().await;
+    let players = node.create_players(ALL.len() as u64).await;
+    let reader = node.register("reader").await;
+    let mut reader =
+        Subscriber::open_boards(&node.base, Protocol::WebSocket, &reader.token, &["weekly"]).await;
+    let mut slow = Vec::new();
+    for (protocol, player) in ALL.into_iter().zip(&players) {
+        slow.push(Subscriber::open_boards_small(&node.base, protocol, &player.token, &["weekly"]).await);
+    }
+    let mut shown = reader.wait_for("board_updated").await.data;
+    for subscriber in &mut slow {
+        subscriber.wait_for("board_updated").await;
+    }
+    let fanout = &node.app.live.fanout;
+    let weekly = fanout.watched().find("weekly").unwrap();
+    let from = shown["version"].as_i64().unwrap();
+    let newest = from + 300 * STEP_US;
+    for step in 1..=300 {
+        let entry = |(index, row): (usize, Row)| PlacedEntry {
+            user: row.user,
+            username: row.username,
+            result: Ranked { score: row.score as i64 + step, subscore: None, hlc_us: 0 },
+            attempts: None,
+            position: index as u64 + 1,
+            rank: row.rank,
+        };
+        let period = shown["period"].as_str().unwrap().to_owned();
+        let version = from + step * STEP_US;
+        let entries = board(version).rows.into_iter().enumerate().map(entry).collect();
+        assert!(weekly.learn(TopEntries { period, version, is_stale: false, entries }));
+        fanout.board_changed(&weekly);
+        while shown["version"] != version {
+            shown = reader.wait_for("board_updated").await.data;
+        }
+    }
+    for subscriber in &mut slow {
+        let mut old = 0;
+        while subscriber.wait_for("board_updated").await.data["version"] != newest {
+            old += 1;
+        }
+        // HTTP buffers sixteen chunks of a response in addition to the kernel.
+        let max = if subscriber.protocol() == Protocol::ServerSentEvents { 40 } else { 20 };
+        assert!(old <= max, "{:?} received {old} old states", subscriber.protocol());
+    }
+    let skipped = node.app.metrics.board_updates_skipped.get();
+    assert!(skipped >= 250 * slow.len() as u64, "{skipped} skipped states are counted");
 }
 
 #[tokio::test]

@@ -121,7 +121,6 @@ export interface PeriodPage {
     /** Cursor of the next page. */
     readonly next?: string;
 }
-
 /** The best entries of a board that you subscribed to. */
 export interface BoardUpdate {
     /** The board's id, or `id@value`. */

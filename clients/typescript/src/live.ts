@@ -219,7 +219,9 @@ export class Live {
       // Calls of the same turn share one new stream.
       queueMicrotask(() => {
         if (connection !== this.#connection || sameSet(this.#streamed, this.#boardsToStream())) return;
-        this.#restart('reconnecting', { reason: 'the boards have changed', retryInMs: 0 });
+        if (this.#openedAt !== Infinity) return this.#restart('reconnecting', { reason: 'the boards have changed', retryInMs: 0 });
+        this.#disconnect();
+        this.#connect();
       });
     } else if (this.#openedAt !== Infinity) {
       connection.send(event, { boards });

@@ -40,6 +40,7 @@ impl TopEntries {
             user: row.user,
             username: row.username.clone(),
             result: Ranked { score: row.score as i64, subscore: None, hlc_us: 0 },
+            attempts: None,
             position: index as u64 + 1,
             rank: row.rank,
         };
@@ -303,6 +304,7 @@ mod tests {
             user: Uuid::from_u128(index as u128),
             username: "ada".to_owned(),
             result: Ranked { score: *score, subscore: None, hlc_us: 1 },
+            attempts: None,
             position: index as u64 + 1,
             rank: index as u64 + 1,
         };

@@ -93,18 +93,34 @@ impl Subscriber {
 
     /// Connects and subscribes to boards, which must all be accepted.
     pub async fn open_boards(base: &str, protocol: Protocol, token: &str, boards: &[&str]) -> Self {
+        Self::try_open_boards(base, protocol, token, boards, None).await.expect("a connection")
+    }
+
+    /// Like `open_boards`, with a small receive buffer.
+    pub async fn open_boards_small(base: &str, protocol: Protocol, token: &str, boards: &[&str]) -> Self {
+        Self::try_open_boards(base, protocol, token, boards, Some(SMALL_BUFFER)).await.expect("a connection")
+    }
+
+    async fn try_open_boards(
+        base: &str,
+        protocol: Protocol,
+        token: &str,
+        boards: &[&str],
+        receive_bytes: Option<usize>,
+    ) -> Option<Self> {
         if protocol == Protocol::ServerSentEvents {
             let query: Vec<String> = boards.iter().map(|board| format!("board={board}")).collect();
             let bearer = format!("Authorization: Bearer {token}\r\n");
-            let events = Events::open_with(base, &format!("?{}", query.join("&")), &bearer, None).await;
-            return Self::of(Connection::ServerSentEvents(events.unwrap()));
+            let query = format!("?{}", query.join("&"));
+            let events = Events::open_with(base, &query, &bearer, receive_bytes).await?;
+            return Some(Self::of(Connection::ServerSentEvents(events)));
         }
-        let mut subscriber = Self::open(base, protocol, token).await;
+        let mut subscriber = Self::try_open(base, protocol, token, receive_bytes).await?;
         // Before its greeting a Socket.IO client has no login.
         subscriber.wait_for("connect_success").await;
         let answer = subscriber.request("subscribe", json!({ "boards": boards })).await;
         assert_eq!(answer, json!({ "accepted": boards, "refused": [] }));
-        subscriber
+        Some(subscriber)
     }
 
     /// Sends a request about boards and returns the data of its answer.

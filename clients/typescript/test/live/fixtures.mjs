@@ -18,7 +18,7 @@ export async function player(options = {}) {
 
 /** Records what a live connection delivers, and waits for conditions on it. */
 export function recorder() {
-  const received = { boards: [], personal: [], statuses: [], states: [] };
+  const received = { boards: [], personal: [], statuses: [], states: [], updates: [], ownEntries: [] };
   const waiters = new Set();
   const check = () => {
     for (const waiter of [...waiters]) {
@@ -40,6 +40,8 @@ export function recorder() {
       onPersonal: recordTo(received.personal),
       onStatus: recordTo(received.statuses),
       onState: recordTo(received.states),
+      onUpdate: recordTo(received.updates),
+      onOwnEntry: recordTo(received.ownEntries),
     },
     until(what, condition) {
       return new Promise((resolve, reject) => {

@@ -75,9 +75,11 @@ test('clients of a killed node reconnect to another, and never see an older boar
   const bob = await player();
   proxy.setTarget(killed.url);
   const [own, spectator] = [connect(new Laurel({ url: proxy.url, token: bob.token })), connect(new Laurel({ url: proxy.url }))];
-  for (const connection of [own, spectator]) await connection.until('the first board', (received) => received.boards.length > 0);
+  for (const { live, hooks } of [own, spectator]) live.subscribe(['weekly', 'global'], hooks);
+  for (const connection of [own, spectator]) await connection.until('the first boards', ({ boards, updates }) => boards.length > 0 && updates.length > 1);
   let newest = (await bob.play('watch_ad')).newScore;
   for (const connection of [own, spectator]) await connection.until('the award', shows(bob, newest));
+  for (const board of ['weekly', 'global']) await own.until('the own entry', ({ ownEntries }) => ownEntries.some((entry) => entry.board === board && entry.score === newest));
   process.kill(killed.pid, 'SIGKILL');
   for (const connection of [own, spectator]) await connection.until('it to be lost', (received) => state(received) === 'reconnecting');
   newest = (await bob.play('watch_ad')).newScore;
@@ -87,6 +89,13 @@ test('clients of a killed node reconnect to another, and never see an older boar
     await connection.until('it to reconnect', isOpen);
     await connection.until('the board that it missed', shows(bob, newest));
     assertVersionsGrow(connection.received);
+    for (const name of ['weekly', 'global']) {
+      const updates = ({ updates }) => updates.filter(({ board }) => board === name);
+      const entry = (received) => updates(received).at(-1).entries.find(({ userId }) => userId === bob.user.uuid);
+      await connection.until(`the award on ${name}`, (received) => entry(received)?.score === newest);
+      const versions = updates(connection.received).map(({ version }) => version);
+      assert.deepEqual(versions, versions.toSorted((a, b) => a - b));
+    }
     assert.ok(connection.received.states.every(([, detail]) => !JSON.stringify(detail).includes(bob.token)));
   }
 });
