@@ -223,8 +223,15 @@ test('tabs show the other boards: live, with the own place, and more by page', a
   await page.waitForSelector('#own-place', { state: 'hidden' });
   assert.equal(await page.isVisible('#entries-more'), false);
   assert.equal(await focused(page), 'entries');
-  await earn(best.token, 5);
+  await earn(best.token, 4);
+  await entry('ivan').getByText('90', { exact: true }).waitFor();
+  const held = [];
+  const hold = (route) => held.push(route);
+  await page.route('**/weekly/entries?*', hold);
+  await earn(best.token, 1);
   await entry('ivan').getByText('100', { exact: true }).waitFor();
+  await page.unroute('**/weekly/entries?*', hold);
+  await Promise.all(held.map((route) => route.continue()));
 
   await tab('This week').focus();
   await page.keyboard.press('ArrowLeft');

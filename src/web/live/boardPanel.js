@@ -1,11 +1,14 @@
-// The panel of a board other than `global`: its best entries and more by page, the player's own place, the time left, and past periods. It
-// polls while the page is visible; the browser revalidates with the entity tag, so an unchanged board costs a 304.
+// The panel of a board other than `global`: its best entries and more by page, the player's own place, the time left, and past periods. The
+// live connection pushes the best entries; the rest is read while the page is visible, soon after a push and now and then.
 
 import { announce } from './announce.js';
 import { BoardView } from './board.js';
 import { periodOf, playersOf, timeLeftOf, timeOf } from './labels.js';
 
+/** While the live connection is down, and soonest after a push. */
 const POLL_MS = 2_000;
+/** While the live connection tells what changes at the top. */
+const QUIET_POLL_MS = 10_000;
 const PAGE_SIZE = 50;
 const MAX_PAGE_SIZE = 200;
 /** Places without a player that keep the page from jumping. */
@@ -31,6 +34,11 @@ export class BoardPanel {
   #state;
   #top;
   #own;
+  /** The page that was read last, and the entries below the pushed ones. */
+  #page;
+  #below = [];
+  #unsubscribe = () => {};
+  #newsTimer;
   /** Number of entries to show. */
   #wanted = 0;
   /** What is shown, to skip responses that change nothing. */
@@ -38,6 +46,8 @@ export class BoardPanel {
   /** When the board was last read, in ms of the Unix epoch. 0 before the first time. */
   #readAt = 0;
   #problem = '';
+  /** The live connection. Set before a board is opened. */
+  live;
   /** Called with the id of a board that the player may no longer see. */
   onGone = () => {};
   #isDue = false;
@@ -62,8 +72,7 @@ export class BoardPanel {
   }
 
   close() {
-    this.#opened.abort();
-    this.#wake();
+    this.#stop();
     this.#board = undefined;
   }
 
@@ -73,13 +82,22 @@ export class BoardPanel {
     this.#wake();
   }
 
+  #stop() {
+    this.#opened.abort();
+    this.#unsubscribe();
+    this.#unsubscribe = () => {};
+    clearTimeout(this.#newsTimer);
+    this.#newsTimer = undefined;
+    this.#wake();
+  }
+
   /** Shows a period from the beginning. */
   #start(period) {
-    this.#opened.abort();
-    this.#wake();
+    this.#stop();
     this.#opened = new AbortController();
     const board = this.#board;
     this.#period = period;
+    this.#page = undefined;
     this.#state = undefined;
     this.#wanted = board.top;
     this.#shown = '';
@@ -92,6 +110,29 @@ export class BoardPanel {
     this.#note.textContent = 'Loading';
     this.#note.classList.remove('problem');
     void this.#follow(this.#opened.signal);
+    if (period !== undefined) return;
+    const handlers = { onUpdate: (update) => this.#onUpdate(update), onOwnEntry: () => this.#readSoon() };
+    this.#unsubscribe = this.live.subscribe([board.id], handlers);
+  }
+
+  /** Shows the best entries that were pushed. Those below, and the own place, are read soon after. */
+  #onUpdate({ period, version, entries }) {
+    if (this.#page !== undefined && period === this.#page.period && version > this.#page.version) {
+      this.#page = { ...this.#page, version, entries };
+      const pushed = new Set(entries.map(({ userId }) => userId));
+      const below = this.#below.filter(({ userId }) => !pushed.has(userId));
+      this.#top.show([...entries, ...below], this.#page.me?.userId);
+      this.#empty.hidden = entries.length > 0;
+    }
+    this.#readSoon();
+  }
+
+  /** Reads once for all pushes of some seconds, and not at the same moment as the other clients that got them. */
+  #readSoon() {
+    this.#newsTimer ??= setTimeout(() => {
+      this.#newsTimer = undefined;
+      this.refresh();
+    }, POLL_MS * (0.5 + Math.random()));
   }
 
   async #follow(signal) {
@@ -120,11 +161,15 @@ export class BoardPanel {
     const signal = AbortSignal.any([opened, AbortSignal.timeout(TIMEOUT_MS)]);
     try {
       const page = await this.laurel.entriesPage(id, { period, limit: top, signal });
+      const isOlder = page.period === this.#page?.period && page.version < this.#page.version;
+      if (isOlder) return POLL_MS;
       const summary = JSON.stringify([page, wanted]);
       if (summary !== this.#shown) {
         const rest = await this.#readMore(page, wanted, signal);
         const neighbors = await this.#readNeighbors(page, rest.entries, signal);
         if (opened.aborted) return 0;
+        this.#page = page;
+        this.#below = rest.entries.slice(page.entries.length);
         this.#show(page, rest, neighbors);
         this.#shown = summary;
       }
@@ -132,7 +177,8 @@ export class BoardPanel {
       if (opened.aborted) return 0;
       this.#readAt = Date.now();
       this.#showNote(page);
-      return page.state === 'closed' ? Infinity : POLL_MS;
+      if (page.state === 'closed') return Infinity;
+      return this.live.state === 'open' && period === undefined ? QUIET_POLL_MS : POLL_MS;
     } catch (error) {
       if (opened.aborted) return 0;
       this.#onError(error);

@@ -96,7 +96,7 @@ async function showPreloadedBoard() {
 
 /** Since when the server may not have the newest board. */
 let staleSince;
-laurel.live({
+panel.live = laurel.live({
   onBoard: showBoard,
   onPersonal: (personal) => myScore.onPersonal(personal),
   onStatus(status) {
