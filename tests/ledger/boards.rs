@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::run_laurel;
-use crate::harness::{Player, Signer, TestNode, TestStores, assert_ledger_matches, jwks};
+use crate::harness::{Player, Signer, TestNode, TestStores, assert_ledger_matches, eventually, jwks};
 
 const BOARDS: &str = "
 [[board]]
@@ -157,4 +157,34 @@ async fn find_and_repair(stores: &TestStores, node: &TestNode, players: &[Player
         let (succeeded, text) = run_laurel(stores, &[command, "--board", "nowhere"]).await;
         assert!(!succeeded && text.contains("there is no board nowhere, only global, week, laps"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn an_error_of_one_board_does_not_stop_the_others() {
+    let stores = TestStores::with_shards(1).await;
+    let node = stores.start_node().await;
+    let ada = node.register("ada").await;
+    node.wait_for_boards().await;
+    let weekly = node.get("/api/v1/boards/weekly").await;
+    let period = weekly.body["period"]["id"].as_str().unwrap();
+    // Neither key has a value of the right type, so that one cannot be applied to, and the other cannot be found.
+    for (score, ending) in [(10, "entries"), (20, "state")] {
+        let key = format!("leaderboard:{{weekly}}:{period}:{ending}");
+        let _: () = stores.redis_client().await.query(&format!("SET {key} broken")).await;
+        node.award(&ada, "watch_ad").await;
+        for board in ["daily", "monthly", "global"] {
+            wait_for_score(&node, board, score).await;
+        }
+        let _: u64 = stores.redis_client().await.query(&format!("DEL {key}")).await;
+        wait_for_score(&node, "weekly", score).await;
+    }
+    assert_ledger_matches(&stores).await;
+}
+
+async fn wait_for_score(node: &TestNode, board: &str, score: u64) {
+    eventually(&format!("{score} on {board}"), async || {
+        let page = node.get(&format!("/api/v1/boards/{board}/entries")).await;
+        (page.body["entries"][0]["score"] == score && page.body["stale"] == false).then_some(())
+    })
+    .await;
 }

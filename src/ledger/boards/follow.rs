@@ -4,8 +4,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
+use futures::future::join_all;
 use jiff::Timestamp;
-use sqlx::PgConnection;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, Postgres};
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::counting::{LedgerEntry, Span, entries_query, entry_rules, order, set_entry};
@@ -23,6 +27,8 @@ const BATCH: i64 = 500;
 const IDLE: Duration = Duration::from_millis(500);
 /// How often the open periods are listed.
 const LIST_INTERVAL: Duration = Duration::from_secs(1);
+/// How often corrections are repeated while a period is being loaded from a state that may be older than they are.
+const CORRECTION_INTERVAL: Duration = Duration::from_secs(1);
 /// Pause after an error.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -44,28 +50,32 @@ pub async fn follow_boards_forever(ledger: Arc<Ledger>) {
                     runbook = "LaurelBoardsStale",
                     "following the ledger failed, boards are stale, retrying"
                 );
-                follower = Follower::default();
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
         }
     }
 }
 
-/// A period and where it stands; `None`: not known yet.
+/// A period that is followed.
 struct Followed {
     period: OpenPeriod,
+    /// `None`: not known, or not in Redis.
     stands_at: Option<i64>,
+    /// Loads it from the ledger, and then returns where it stands.
+    load: Option<AbortOnDropHandle<Result<Option<i64>, Fault>>>,
 }
 
 #[derive(Default)]
 struct Follower {
     periods: Vec<Followed>,
     listed: Option<Instant>,
+    corrected: Option<Instant>,
 }
 
 /// The ledger, as one step sees it.
 #[derive(Clone, Copy)]
 struct Head {
+    now_us: i64,
     seq: i64,
     hlc_us: i64,
     has_corrections: bool,
@@ -74,68 +84,78 @@ struct Head {
 }
 
 impl Follower {
-    /// Applies the next entries to all periods. Returns true if there are more.
-    async fn step(&mut self, ledger: &Ledger) -> Result<bool, Fault> {
-        // From before the ledger is read: later entries may be missing there.
-        let now_us = ledger.store.now_us().await?;
-        let oldest_ms = ledger.store.oldest_entry_ms().await?;
-        let complete_until_ms = oldest_ms.unwrap_or(i64::MAX).min(now_us / 1000);
-        let query_name = "follow_ledger";
-        let mut connection = ledger.database.acquire().await.map_err(|error| sql_fault(query_name, error))?;
+    /// Applies the next entries to all periods. Returns true if there are more. An error of one period does not stop the others.
+    async fn step(&mut self, ledger: &Arc<Ledger>) -> Result<bool, Fault> {
+        let mut connection = acquire(ledger).await?;
+        let head = Head::read(ledger, &mut connection).await?;
+        let joined = self.join_loads();
         if self.listed.is_none_or(|at| at.elapsed() > LIST_INTERVAL) {
-            let now = Timestamp::from_microsecond(now_us).unwrap_or_default();
+            let now = Timestamp::from_microsecond(head.now_us).unwrap_or_default();
             let listed = periods::begin_current(&mut connection, &ledger.boards, now);
             self.keep(with_timeout("list_open_periods", ANSWER_TIMEOUT, listed).await?);
             self.listed = Some(Instant::now());
         }
-        let read = read_head(&mut connection, complete_until_ms);
-        let head = with_timeout(query_name, ANSWER_TIMEOUT, timed(&ledger.metrics, query_name, read)).await?;
-        self.locate(ledger, head).await?;
-        let from = self.periods.iter().filter_map(|it| it.stands_at).min().unwrap_or(head.seq);
-        let to = head.seq.min(from + BATCH);
-        let entries = if to > from {
-            let read = LedgerEntry::read(&mut connection, from, to - from);
-            let query_name = "read_ledger_for_boards";
-            with_timeout(query_name, ANSWER_TIMEOUT, timed(&ledger.metrics, query_name, read)).await?
-        } else {
-            Vec::new()
-        };
-        ledger.metrics.boards_applied.inc_by(entries.len() as u64);
-        let is_complete = to == head.seq;
-        for followed in &mut self.periods {
-            // Until the newest entries are applied, a period is as old as it was.
-            let as_of_ms = if is_complete { head.complete_until_ms } else { 0 };
-            followed.apply(ledger, &entries, to, as_of_ms, head.hlc_us).await?;
-        }
-        if self.periods.iter().any(|it| it.stands_at.is_none()) {
+        let located = self.locate(ledger, head).await;
+        let has_more = apply_next(ledger, &mut connection, head, &mut self.periods).await;
+        let is_whole = self.periods.iter().all(|it| it.stands_at.is_some());
+        if !is_whole && self.periods.iter().all(|it| it.load.is_none()) {
             // Closed, perhaps: then it is not loaded again.
             self.listed = None;
-        } else if is_complete && head.has_corrections {
-            self.correct(ledger, &mut connection, head).await?;
         }
-        Ok(!is_complete)
+        let may_correct = is_whole || self.corrected.is_none_or(|at| at.elapsed() > CORRECTION_INTERVAL);
+        if matches!(has_more, Ok(false)) && head.has_corrections && may_correct {
+            self.correct(ledger, &mut connection, head).await?;
+            self.corrected = Some(Instant::now());
+        }
+        joined.and(located).and(has_more)
     }
 
     fn keep(&mut self, open: Vec<OpenPeriod>) {
-        let known = std::mem::take(&mut self.periods);
-        let stands_at = |period: &OpenPeriod| {
-            let same = |it: &&Followed| it.period.board == period.board && it.period.id == period.id;
-            known.iter().find(same)?.stands_at
+        let mut known = std::mem::take(&mut self.periods);
+        let follow = |period: OpenPeriod| {
+            let same = |it: &Followed| it.period.board == period.board && it.period.id == period.id;
+            match known.iter().position(same) {
+                Some(index) => Followed { period, ..known.swap_remove(index) },
+                None => Followed { period, stands_at: None, load: None },
+            }
         };
-        self.periods =
-            open.into_iter().map(|period| Followed { stands_at: stands_at(&period), period }).collect();
+        self.periods = open.into_iter().map(follow).collect();
     }
 
-    /// Finds where the periods stand, and loads those that Redis does not have.
-    async fn locate(&mut self, ledger: &Ledger, head: Head) -> Result<(), Fault> {
-        for followed in self.periods.iter_mut().filter(|it| it.stands_at.is_none()) {
-            let found = ledger.store.entries_seq(followed.period.key()).await?;
-            followed.stands_at = match found.filter(|seq| *seq <= head.seq) {
-                Some(seq) => Some(seq),
-                None => load_period(ledger, &followed.period, head.complete_until_ms).await?,
-            };
+    /// Takes the results of loads that have ended.
+    fn join_loads(&mut self) -> Result<(), Fault> {
+        let mut result = Ok(());
+        for followed in &mut self.periods {
+            let ended = followed.load.as_mut().and_then(|load| load.now_or_never());
+            let Some(ended) = ended else { continue };
+            followed.load = None;
+            match ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())) {
+                Ok(Some(seq)) => followed.stands_at = Some(seq),
+                // Closed, perhaps.
+                Ok(None) => self.listed = None,
+                Err(fault) => result = Err(fault),
+            }
         }
-        Ok(())
+        result
+    }
+
+    /// Finds where the periods stand, and begins to load one that Redis does not have. The others are followed meanwhile.
+    async fn locate(&mut self, ledger: &Arc<Ledger>, head: Head) -> Result<(), Fault> {
+        let mut is_loading = self.periods.iter().any(|it| it.load.is_some());
+        let mut result = Ok(());
+        for followed in self.periods.iter_mut().filter(|it| it.stands_at.is_none() && it.load.is_none()) {
+            match ledger.store.entries_seq(followed.period.key()).await {
+                Ok(Some(seq)) if seq <= head.seq => followed.stands_at = Some(seq),
+                Ok(_) if is_loading => {}
+                Ok(_) => {
+                    let load = tokio::spawn(load(ledger.clone(), followed.period.clone()));
+                    followed.load = Some(AbortOnDropHandle::new(load));
+                    is_loading = true;
+                }
+                Err(fault) => result = Err(fault),
+            }
+        }
+        result
     }
 
     /// Computes the entries of users again whose awards or restrictions changed otherwise than by the next entry of the chain. Closed periods
@@ -151,7 +171,7 @@ impl Follower {
         users.sort_unstable();
         users.dedup();
         let mut is_everywhere = true;
-        for Followed { period, stands_at } in &self.periods {
+        for Followed { period, stands_at, .. } in &self.periods {
             let Some(seq) = *stands_at else {
                 is_everywhere = false;
                 continue;
@@ -205,27 +225,81 @@ impl Followed {
         as_of_ms: i64,
         floor: i64,
     ) -> Result<(), Fault> {
-        let Some(from_seq) = self.stands_at.filter(|seq| *seq <= to_seq) else { return Ok(()) };
+        let Some(from_seq) = self.stands_at.take_if(|seq| *seq <= to_seq) else { return Ok(()) };
         let span = self.period.starts_us..self.period.ends_us;
         let new = entries.iter().filter(|entry| entry.seq > from_seq && span.contains(&entry.hlc_us));
         let changes: Vec<EntryChange> = new.flat_map(|entry| entry.changes(&self.period.rules)).collect();
         let batch = EntryBatch { from_seq, to_seq, as_of_ms, floor };
         let rules = entry_rules(&self.period.rules);
-        self.stands_at = match ledger.store.apply_entries(self.period.key(), rules, batch, &changes).await? {
-            Applied::Yes => Some(to_seq),
-            // Redis lost the period, or another leader is ahead: the next step finds out.
-            Applied::StandsAt(_) => None,
-        };
+        // Otherwise Redis lost the period, or another leader is ahead, or it is not known: the next step finds out.
+        if ledger.store.apply_entries(self.period.key(), rules, batch, &changes).await? == Applied::Yes {
+            self.stands_at = Some(to_seq);
+        }
         Ok(())
     }
 }
 
-async fn read_head(connection: &mut PgConnection, complete_until_ms: i64) -> Result<Head, sqlx::Error> {
-    let (seq, hlc_us, has_corrections) = sqlx::query_as(
-        "SELECT seq, hlc_us, EXISTS (SELECT FROM board_corrections WHERE NOT is_followed) FROM ledger_heads WHERE shard = $1",
-    )
-    .bind(SHARD)
-    .fetch_one(connection)
-    .await?;
-    Ok(Head { seq, hlc_us, has_corrections, complete_until_ms })
+/// Applies the next entries to these periods. Returns true if there are more.
+async fn apply_next(
+    ledger: &Ledger,
+    connection: &mut PgConnection,
+    head: Head,
+    periods: &mut [Followed],
+) -> Result<bool, Fault> {
+    let from = periods.iter().filter_map(|it| it.stands_at).min().unwrap_or(head.seq);
+    let to = head.seq.min(from + BATCH);
+    let entries = if to > from {
+        let read = LedgerEntry::read(connection, from, to - from);
+        let query_name = "read_ledger_for_boards";
+        with_timeout(query_name, ANSWER_TIMEOUT, timed(&ledger.metrics, query_name, read)).await?
+    } else {
+        Vec::new()
+    };
+    ledger.metrics.boards_applied.inc_by(entries.len() as u64);
+    let is_complete = to == head.seq;
+    // Until the newest entries are applied, a period is as old as it was.
+    let as_of_ms = if is_complete { head.complete_until_ms } else { 0 };
+    let applied = periods.iter_mut().map(|it| it.apply(ledger, &entries, to, as_of_ms, head.hlc_us));
+    join_all(applied).await.into_iter().collect::<Result<(), Fault>>()?;
+    Ok(!is_complete)
+}
+
+/// Loads a period, and applies what the ledger got meanwhile. Returns where it stands then.
+async fn load(ledger: Arc<Ledger>, period: OpenPeriod) -> Result<Option<i64>, Fault> {
+    let head = Head::read(&ledger, &mut *acquire(&ledger).await?).await?;
+    let stands_at = load_period(&ledger, &period, head.complete_until_ms).await?;
+    let mut followed = [Followed { period, stands_at, load: None }];
+    while followed[0].stands_at.is_some() {
+        let mut connection = acquire(&ledger).await?;
+        let head = Head::read(&ledger, &mut connection).await?;
+        if !apply_next(&ledger, &mut connection, head, &mut followed).await? {
+            break;
+        }
+    }
+    ledger.committed.notify_one();
+    Ok(followed[0].stands_at)
+}
+
+async fn acquire(ledger: &Ledger) -> Result<PoolConnection<Postgres>, Fault> {
+    ledger.database.acquire().await.map_err(|error| sql_fault("follow_ledger", error))
+}
+
+impl Head {
+    async fn read(ledger: &Ledger, connection: &mut PgConnection) -> Result<Self, Fault> {
+        // From before the ledger is read: later entries may be missing there.
+        let now_us = ledger.store.now_us().await?;
+        let complete_until_ms = match ledger.store.oldest_entry_ms().await {
+            Ok(oldest_ms) => oldest_ms.unwrap_or(i64::MAX).min(now_us / 1000),
+            // A shard is unavailable, and may have older entries. The others are followed, and say that they may be stale.
+            Err(_) => 0,
+        };
+        let read = sqlx::query_as(
+            "SELECT seq, hlc_us, EXISTS (SELECT FROM board_corrections WHERE NOT is_followed) FROM ledger_heads WHERE shard = $1",
+        );
+        let read = read.bind(SHARD).fetch_one(connection);
+        let query_name = "follow_ledger";
+        let (seq, hlc_us, has_corrections) =
+            with_timeout(query_name, ANSWER_TIMEOUT, timed(&ledger.metrics, query_name, read)).await?;
+        Ok(Self { now_us, seq, hlc_us, has_corrections, complete_until_ms })
+    }
 }

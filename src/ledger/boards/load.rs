@@ -30,9 +30,14 @@ pub async fn load_period(ledger: &Ledger, period: &OpenPeriod, as_of_ms: i64) ->
     let mut query = entries_query(&period.rules, span);
     let mut chunks = query.build().fetch(&mut *snapshot).try_chunks(BATCH);
     let mut entries = 0;
-    while let Some(rows) = chunks.try_next().await.map_err(|error| fault(error.1))? {
+    let mut next = chunks.try_next().await;
+    while let Some(rows) = next.map_err(|error| fault(error.1))? {
         let set = |row: &PgRow| set_entry(&period.rules, row).map_err(fault);
-        load.add(&rows.iter().map(set).collect::<Result<Vec<_>, _>>()?).await?;
+        let changes: Vec<_> = rows.iter().map(set).collect::<Result<_, _>>()?;
+        // Postgres reads the next ones meanwhile.
+        let (added, following) = tokio::join!(load.add(&changes), chunks.try_next());
+        added?;
+        next = following;
         entries += rows.len();
     }
     let is_current = load.replace_entries(to_seq, as_of_ms, head_hlc_us).await?;
