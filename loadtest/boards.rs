@@ -1,10 +1,11 @@
-//! Boards with a million players: what an entry takes in Redis, how long a load from the ledger and a read take while awards arrive, and
-//! how soon an award is on all boards.
+//! Boards with a million players: what an entry takes in Redis, how long a load from the ledger takes, and while awards arrive a read and
+//! the close of a period, and how soon an award is on all boards.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::client::Connection;
 use crate::drive::flow::Step;
@@ -47,10 +48,18 @@ pub struct Boards {
     players: u64,
     loaded_in: Duration,
     bytes_per_entry: f64,
-    /// Awards a second, and seconds of each read.
-    reads: [(&'static str, f64, Vec<f64>); 2],
-    /// Awards a second, and seconds until an award was on all boards.
-    visible: (f64, Vec<f64>),
+    /// What was measured while awards arrived.
+    parts: Vec<(&'static str, Samples)>,
+    closed_in: f64,
+}
+
+/// Samples that were taken while awards arrived.
+struct Samples {
+    awards_per_second: f64,
+    /// Of the awards.
+    award_p99_ms: f64,
+    /// Sorted.
+    seconds: Vec<f64>,
 }
 
 pub async fn measure(players: u64) -> Boards {
@@ -75,21 +84,58 @@ pub async fn measure(players: u64) -> Boards {
         let entry: Value = serde_json::from_str(&connection.get(&around).await).unwrap();
         let cursor = entry["next"].as_str().unwrap_or_default().to_owned();
         let path = format!("/api/v1/boards/weekly/entries?limit=25&cursor={cursor}");
-        timed(connection, &path).await
+        Some(timed(connection, &path).await)
     };
     let around = async |connection: &mut Connection, place: usize| {
         let user = std::str::from_utf8(population.players.id(place)).unwrap();
-        timed(connection, &format!("/api/v1/boards/weekly/entries?limit=25&around={user}")).await
+        Some(timed(connection, &format!("/api/v1/boards/weekly/entries?limit=25&around={user}")).await)
     };
-    let (awards, pages) = while_awards_arrive(&population, 1000.0, READ_INTERVAL, page).await;
-    let (other_awards, arounds) = while_awards_arrive(&population, 1000.0, READ_INTERVAL, around).await;
     let visible = async |connection: &mut Connection, place: usize| {
         let place = population.players.count() - 1 - place % SAMPLED;
-        seconds_until_visible(connection, &population.players, place).await
+        Some(seconds_until_visible(connection, &population.players, place).await)
     };
-    let visible = while_awards_arrive(&population, 2000.0, CHECK_INTERVAL, visible).await;
-    let reads = [("a page of 25", awards, pages), ("25 around a player", other_awards, arounds)];
-    Boards { players, loaded_in, bytes_per_entry, reads, visible }
+    let admin = create_admin(&population).await;
+    let close = async |connection: &mut Connection, sample: usize| match sample {
+        0 => Some(seconds_to_close(connection, &admin).await),
+        _ => None,
+    };
+    let parts = vec![
+        ("a page of 25", while_awards_arrive(&population, 1000.0, READ_INTERVAL, page).await),
+        ("25 around a player", while_awards_arrive(&population, 1000.0, READ_INTERVAL, around).await),
+        (
+            "an award until all boards count it",
+            while_awards_arrive(&population, 2000.0, CHECK_INTERVAL, visible).await,
+        ),
+        ("the close of a period", while_awards_arrive(&population, 1000.0, CHECK_INTERVAL, close).await),
+    ];
+    let closed_in = parts[3].1.seconds[0];
+    Boards { players, loaded_in, bytes_per_entry, parts, closed_in }
+}
+
+/// Makes one of the active players an admin, and returns the login.
+async fn create_admin(population: &Population) -> String {
+    let place = population.players.count() - 1;
+    let user = Uuid::try_parse_ascii(population.players.id(place)).unwrap();
+    let grant = sqlx::query("UPDATE users SET role = 'admin' WHERE id = $1").bind(user);
+    grant.execute(&mut population.database().await).await.unwrap();
+    String::from_utf8(population.players.login(place).to_vec()).unwrap()
+}
+
+/// Closes the weekly period, and returns the seconds until it was closed.
+async fn seconds_to_close(connection: &mut Connection, admin: &str) -> f64 {
+    let board: Value = serde_json::from_str(&connection.get("/api/v1/boards/weekly").await).unwrap();
+    let period = board["period"]["id"].as_str().unwrap();
+    let started = Instant::now();
+    let close = format!("/api/admin/boards/weekly/periods/{period}/close");
+    connection.post(&close, admin, r#"{"reason":"to measure"}"#).await.unwrap();
+    let path = format!("/api/v1/boards/weekly/periods/{period}");
+    loop {
+        let period: Value = serde_json::from_str(&connection.get(&path).await).unwrap();
+        if period["state"] == "closed" {
+            return started.elapsed().as_secs_f64();
+        }
+        tokio::time::sleep(READ_INTERVAL).await;
+    }
 }
 
 /// Bytes in Redis of an entry of the weekly board.
@@ -112,13 +158,13 @@ async fn timed(connection: &mut Connection, path: &str) -> f64 {
     started.elapsed().as_secs_f64()
 }
 
-/// Samples one after the other while other players make awards at a rate. Returns the awards a second, and the samples.
+/// Samples one after the other while other players make awards at a rate.
 async fn while_awards_arrive(
     population: &Population,
     per_second: f64,
     pause: Duration,
-    sample: impl AsyncFn(&mut Connection, usize) -> f64,
-) -> (f64, Vec<f64>) {
+    sample: impl AsyncFn(&mut Connection, usize) -> Option<f64>,
+) -> Samples {
     let job = Job {
         name: "awards",
         steps: vec![Step::Update],
@@ -135,7 +181,7 @@ async fn while_awards_arrive(
         command: "make bench-boards",
     };
     let mut connection = Connection::open(&population.server.address).await;
-    let mut samples = Vec::new();
+    let mut seconds = Vec::new();
     let record = std::thread::scope(|scope| {
         let generator = scope.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -148,16 +194,17 @@ async fn while_awards_arrive(
                     if generator.is_finished() {
                         break;
                     }
-                    samples.push(sample(&mut connection, place).await);
+                    seconds.extend(sample(&mut connection, place).await);
                     tokio::time::sleep(pause).await;
                 }
             });
         });
         generator.join().unwrap()
     });
-    samples.sort_by(f64::total_cmp);
-    let awards = record.of(Step::Update).count as f64 / record.took_seconds;
-    (awards, samples)
+    seconds.sort_by(f64::total_cmp);
+    let awards = record.of(Step::Update);
+    let awards_per_second = awards.count as f64 / record.took_seconds;
+    Samples { awards_per_second, award_p99_ms: awards.ms.p99, seconds }
 }
 
 /// Seconds from the response of an award until all boards count it.
@@ -196,21 +243,27 @@ fn percentile_ms(samples: &[f64], share: f64) -> f64 {
 impl fmt::Display for Boards {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{HEADING}\n\n{}\n", results::provenance("make bench-boards"))?;
-        let Self { players, loaded_in, bytes_per_entry, .. } = self;
+        let Self { players, loaded_in, bytes_per_entry, parts, closed_in } = self;
         writeln!(
             f,
             "{players} players on each of {} boards. Loading all of them from the ledger: {:.1} s. An entry of the weekly board takes \
-             {bytes_per_entry:.0} bytes of Redis.\n",
+             {bytes_per_entry:.0} bytes of Redis. Closing it: {closed_in:.1} s.\n",
             IDS.len(),
             loaded_in.as_secs_f64()
         )?;
-        writeln!(f, "| while awards arrive | awards/s | samples | p50 ms | p99 ms | maximum ms |")?;
-        writeln!(f, "|---|---|---|---|---|---|")?;
-        let visible = ("an award until all boards count it", self.visible.0, &self.visible.1);
-        for (name, awards, samples) in self.reads.iter().map(|it| (it.0, it.1, &it.2)).chain([visible]) {
-            let [p50, p99, max] = [0.5, 0.99, 1.0].map(|share| percentile_ms(samples, share));
-            let count = samples.len();
-            writeln!(f, "| {name} | {awards:.0} | {count} | {p50:.1} | {p99:.1} | {max:.1} |")?;
+        writeln!(
+            f,
+            "| while awards arrive | awards/s | award p99 ms | samples | p50 ms | p99 ms | maximum ms |"
+        )?;
+        writeln!(f, "|---|---|---|---|---|---|---|")?;
+        for (name, samples) in parts {
+            let Samples { awards_per_second, award_p99_ms, seconds } = samples;
+            let [p50, p99, max] = [0.5, 0.99, 1.0].map(|share| percentile_ms(seconds, share));
+            let count = seconds.len();
+            writeln!(
+                f,
+                "| {name} | {awards_per_second:.0} | {award_p99_ms:.1} | {count} | {p50:.1} | {p99:.1} | {max:.1} |"
+            )?;
         }
         Ok(())
     }
