@@ -65,6 +65,7 @@ audit: lint-deps
 # The same tests with many more random calls, inputs and rounds.
 test-long: export LAUREL_RACE_ROUNDS := 1000
 test-long: export LAUREL_MODEL_CASES := 200
+test-long: export LAUREL_BOARD_AWARDS := 100000
 test-long: export LAUREL_FUZZ_CASES := 1000
 test-long: test
 

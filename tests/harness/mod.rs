@@ -74,8 +74,13 @@ impl TestStores {
 
     /// A single Redis whose clock the test sets.
     pub async fn with_fake_clock() -> Self {
+        Self::with_fake_clock_and_shards(1).await
+    }
+
+    /// A single Redis with this number of shards, whose clock the test sets.
+    pub async fn with_fake_clock_and_shards(shards: usize) -> Self {
         let folder = create_folder();
-        Self::on(TestRedis::with_fake_clock(folder.path()).await, folder, 1).await
+        Self::on(TestRedis::with_fake_clock(folder.path(), shards).await, folder, shards).await
     }
 
     async fn on(redis: TestRedis, folder: TempDir, shards: usize) -> Self {

@@ -32,10 +32,10 @@ impl TestRedis {
         Self { url: process.url(), shards, servers: Servers::Process(Box::new(process)) }
     }
 
-    /// Starts a single Redis with a fake clock.
-    pub async fn with_fake_clock(path: &Path) -> Self {
+    /// Starts a single Redis with a fake clock, for this number of shards.
+    pub async fn with_fake_clock(path: &Path, shards: usize) -> Self {
         let process = RedisProcess::start_with_fake_clock(path).await;
-        Self { url: process.url(), shards: 1, servers: Servers::Process(Box::new(process)) }
+        Self { url: process.url(), shards, servers: Servers::Process(Box::new(process)) }
     }
 
     /// Sets the fake clock to an offset in seconds (`+86400`, `-4`) or a fixed time in UTC (`2026-11-29 23:59:57`).

@@ -18,6 +18,7 @@ mod redis_failover;
 mod reshard;
 mod rollup;
 mod seed;
+mod split_periods;
 mod verify;
 mod write;
 
@@ -82,6 +83,12 @@ async fn write(app: &App, connection: &mut PgConnection, entries: &[Entry]) {
 /// Inserts a user with the number and name that `scripts::award` uses for the id.
 pub async fn insert_user(app: &App) -> Uuid {
     let id = app.clock.new_id();
+    insert_user_with_id(app, id).await;
+    id
+}
+
+/// Like `insert_user`, with this id.
+pub async fn insert_user_with_id(app: &App, id: Uuid) {
     sqlx::query(
         "INSERT INTO users (id, number, username, email, password_hash) OVERRIDING SYSTEM VALUE
          VALUES ($1, $2, $3, $3 || '@example.com', '!')",
@@ -92,7 +99,6 @@ pub async fn insert_user(app: &App) -> Uuid {
     .execute(&app.database)
     .await
     .unwrap();
-    id
 }
 
 /// A player's score in Postgres.
@@ -102,7 +108,7 @@ async fn ledger_score(node: &TestNode, player: &Player) -> i64 {
 }
 
 /// Waits until the board is open in a later epoch.
-async fn wait_for_epoch_after(node: &TestNode, epoch: i64) {
+pub async fn wait_for_epoch_after(node: &TestNode, epoch: i64) {
     eventually("the board to be open again", async || {
         let state = node.app.store.poll_state().await.ok()?;
         (state.open && node.app.store.known_epochs() > epoch).then_some(())

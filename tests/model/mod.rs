@@ -1,6 +1,7 @@
 //! Random calls of honest players, hostile players and admins to two nodes. A small model of the rules predicts the outcome of every
 //! call. `LAUREL_MODEL_CASES` sets the number of sequences.
 
+mod boards;
 mod calls;
 mod case;
 mod request;

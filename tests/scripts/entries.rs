@@ -10,21 +10,22 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
 
-use super::user;
+use super::{number, user};
 use crate::harness::TestStores;
 
 const KEY: PeriodKey<'static> = PeriodKey { board: "weekly", period: "2026-W48" };
 const USERS: u128 = 12;
+const LARGEST_SCORE: i64 = (1 << 53) - 1;
 const SPLITS: [Option<&str>; 3] = [None, Some("DE"), Some("FR")];
 
 /// A board as a list of entries: per board of a value and user the result and the number of awards.
-struct Model {
-    rules: EntryRules,
-    ranking: &'static str,
-    entries: BTreeMap<(Option<String>, Uuid), (Ranked, u32)>,
+pub struct BoardModel {
+    pub rules: EntryRules,
+    pub ranking: &'static str,
+    pub entries: BTreeMap<(Option<String>, Uuid), (Ranked, u32)>,
 }
 
-impl Model {
+impl BoardModel {
     /// True if `one` is better than `other`, apart from the time.
     fn is_better(&self, one: Ranked, other: Ranked) -> bool {
         let sign = if self.rules.order.ascending { -1 } else { 1 };
@@ -32,7 +33,7 @@ impl Model {
         worth(one) > worth(other)
     }
 
-    fn apply(&mut self, change: &EntryChange) {
+    pub fn apply(&mut self, change: &EntryChange) {
         let key = (change.split.clone(), change.user);
         match change.change {
             Change::Remove => self.entries.retain(|(_, user), _| *user != change.user),
@@ -47,7 +48,10 @@ impl Model {
                 }
                 let result = match self.rules.aggregate {
                     "sum" if award.score == 0 => known,
-                    "sum" => Ranked { score: known.score + award.score, ..award },
+                    "sum" => {
+                        let score = (known.score + award.score).clamp(-LARGEST_SCORE, LARGEST_SCORE);
+                        Ranked { score, ..award }
+                    }
                     "best" if !self.is_better(award, known) => known,
                     _ => award,
                 };
@@ -57,8 +61,10 @@ impl Model {
     }
 
     /// The entries of one value's board, best first.
-    fn sorted(&self, split: Option<&str>) -> Vec<PlacedEntry> {
-        let own = self.entries.iter().filter(|((value, _), _)| value.as_deref() == split);
+    pub fn sorted(&self, split: Option<&str>) -> Vec<PlacedEntry> {
+        let is_shown = |result: &Ranked| !self.rules.is_total || result.score > 0;
+        let own =
+            self.entries.iter().filter(|((value, _), entry)| value.as_deref() == split && is_shown(&entry.0));
         let mut own: Vec<_> =
             own.map(|((_, user), (result, attempts))| (*user, *result, *attempts)).collect();
         own.sort_by(|(one_user, one, _), (other_user, other, _)| {
@@ -83,12 +89,12 @@ impl Model {
     }
 }
 
-fn name(user: Uuid) -> String {
-    format!("player {}", user.as_u128())
+pub fn name(user: Uuid) -> String {
+    format!("u{}", number(user))
 }
 
 fn query<'a>(
-    model: &Model,
+    model: &BoardModel,
     split: Option<&'a str>,
     place: Place,
     limit: usize,
@@ -107,7 +113,7 @@ fn query<'a>(
     }
 }
 
-async fn assert_matches(store: &Store, model: &Model, random: &mut StdRng) {
+async fn assert_matches(store: &Store, model: &BoardModel, random: &mut StdRng) {
     let users: Vec<Uuid> = (0..USERS).map(user).collect();
     for split in SPLITS {
         let expected = model.sorted(split);
@@ -152,7 +158,7 @@ async fn entries_match_a_sorted_list() {
             max_attempts: if case % 5 == 0 { 3 } else { 0 },
             top: 3,
         };
-        let mut model = Model { rules, ranking, entries: BTreeMap::new() };
+        let mut model = BoardModel { rules, ranking, entries: BTreeMap::new() };
         store.delete_entries(KEY).await.unwrap();
         let batch = |seq: i64| EntryBatch { from_seq: seq, to_seq: seq + 1, as_of_ms: 1, floor: 0 };
         let lost = store.apply_entries(KEY, rules, batch(0), &[]).await.unwrap();

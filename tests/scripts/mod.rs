@@ -4,7 +4,7 @@ pub mod admin;
 mod board;
 mod board_opening;
 pub mod clock;
-mod entries;
+pub mod entries;
 mod issue;
 mod prove;
 mod random_clock;
@@ -111,9 +111,23 @@ pub async fn token(store: &Store, user: Uuid) -> String {
 
 /// Issues a token and redeems it for this number of points.
 pub async fn award(store: &Store, user: Uuid, points: u64) -> RedeemReply {
-    let id = token(store, user).await;
-    let username = format!("u{}", number(user));
-    let redeemed = store.redeem(&Redeem { points, username: &username, ..redeem(user, &id) }).await.unwrap();
+    award_result(store, user, "watch_ad", points, &VALID_PROOF).await
+}
+
+/// Issues a token for an action and redeems it with what its proof established.
+pub async fn award_result(
+    store: &Store,
+    user: Uuid,
+    action: &str,
+    points: u64,
+    verdict: &ProofResult,
+) -> RedeemReply {
+    let id = Uuid::new_v4();
+    let (issued, _) = store.issue(&Issue { action, points, ..issue(user, id) }).await.unwrap();
+    assert!(issued.is_ok(), "{issued:?}");
+    let (token_id, username) = (id.to_string(), format!("u{}", number(user)));
+    let call = Redeem { action, points, username: &username, verdict, ..redeem(user, &token_id) };
+    let redeemed = store.redeem(&call).await.unwrap();
     assert!(redeemed.outcome.is_ok(), "{redeemed:?}");
     redeemed
 }
