@@ -24,7 +24,8 @@ local function rank_of(score, order, position)
   if ranking == 'ordinal' then
     return position
   elseif ranking == 'dense' then
-    return redis.call('ZREVRANK', results_key, score .. ':' .. subscore_of(order)) + 1
+    -- 0 if the result is missing, which `laurel verify` reports.
+    return (redis.call('ZREVRANK', results_key, score .. ':' .. subscore_of(order)) or -1) + 1
   elseif order_bytes == TIME_BYTES then
     return redis.call('ZCOUNT', board_key, '(' .. score, '+inf') + 1
   end

@@ -16,7 +16,8 @@ mod rollup;
 pub use award_history::{AwardPage, PastAward, award_history};
 pub use board_corrections::record as record_board_correction;
 pub use boards::{
-    close_periods_forever, follow_boards_forever, observe_boards_forever, rebuild_board, verify_boards,
+    close_periods_forever, follow_boards_forever, observe_boards_forever, rebuild_board,
+    request_loads as request_board_loads, verify_boards,
 };
 pub use chain::verify::{Mismatch, VerifyReport, check_forever, check_sample, verify, verify_ledger};
 pub use chain::{GENESIS_HASH, Hash, Link};

@@ -13,15 +13,24 @@ const BOARDS: &str = "[[board]]\nid = \"daily\"\nperiod = \"day\"\nsettle = \"10
 const SETTLE_MS: i64 = 10 * 60 * 1000;
 
 async fn get(node: &TestNode, path: &str) -> TestResponse {
-    let response = node.get(&format!("/api/v1/boards/daily{path}")).await;
+    get_board(node, "daily", path).await
+}
+
+async fn get_board(node: &TestNode, board: &str, path: &str) -> TestResponse {
+    let response = node.get(&format!("/api/v1/boards/{board}{path}")).await;
     assert_eq!(response.status, 200, "{path}: {}", response.text);
     response
 }
 
 /// Waits until a period is closed.
 async fn wait_for_close(node: &TestNode, period: &str) -> Value {
+    wait_for_close_of(node, "daily", period).await
+}
+
+/// Waits until a period of a board is closed.
+pub async fn wait_for_close_of(node: &TestNode, board: &str, period: &str) -> Value {
     eventually("the period to be closed", async || {
-        let response = node.get(&format!("/api/v1/boards/daily/periods/{period}")).await;
+        let response = node.get(&format!("/api/v1/boards/{board}/periods/{period}")).await;
         (response.body["state"] == "closed").then_some(response.body)
     })
     .await
@@ -38,10 +47,10 @@ async fn wait_for_scores(node: &TestNode, query: &str, scores: &[i64]) -> Value 
 }
 
 /// All entries of a period, page by page.
-async fn read_pages(node: &TestNode, period: &str) -> Vec<Value> {
+async fn read_pages(node: &TestNode, board: &str, period: &str) -> Vec<Value> {
     let (mut entries, mut query) = (Vec::new(), format!("period={period}"));
     loop {
-        let page = get(node, &format!("/entries?limit=1&{query}")).await.body;
+        let page = get_board(node, board, &format!("/entries?limit=1&{query}")).await.body;
         entries.extend(page["entries"].as_array().unwrap().iter().cloned());
         match page["next"].as_str() {
             Some(next) => query = format!("cursor={next}"),
@@ -68,22 +77,27 @@ fn root_of(entries: &[Value]) -> String {
 
 /// Checks root and signature of a period against its pages.
 async fn assert_signed(node: &TestNode, period: &Value) {
+    assert_signed_of(node, "daily", period).await;
+}
+
+/// Checks root and signature of a board's period against its pages.
+pub async fn assert_signed_of(node: &TestNode, board: &str, period: &Value) {
     let id = period["id"].as_str().unwrap();
-    assert_eq!(period["root"], root_of(&read_pages(node, id).await), "{period}");
+    assert_eq!(period["root"], root_of(&read_pages(node, board, id).await), "{period}");
     let signed: Value =
         node.app.receipts.verifier().board_root(period["signature"].as_str().unwrap()).unwrap();
-    let expected = json!(["daily", id, period["revision"], period["root"], period["total"]]);
+    let expected = json!([board, id, period["revision"], period["root"], period["total"]]);
     assert_eq!(json!(["board", "period", "revision", "root", "entries"].map(|name| &signed[name])), expected);
 }
 
 /// Sets the clock of Redis, which goes on: blocking reads never end while it stands still.
-fn set_clock(stores: &TestStores, at_ms: i64) {
+pub fn set_clock(stores: &TestStores, at_ms: i64) {
     stores.redis.set_clock(&format!("{:+}", (at_ms - stores.clock.now_ms()) / 1000));
 }
 
 /// Redis at an hour before midnight, and that midnight in ms.
-async fn stores_before_midnight(boards: &str) -> (TestStores, i64) {
-    let mut stores = TestStores::with_fake_clock().await;
+pub async fn stores_before_midnight(boards: &str, shards: usize) -> (TestStores, i64) {
+    let mut stores = TestStores::with_fake_clock_and_shards(shards).await;
     stores.config.boards.file = stores.write_boards(boards);
     let midnight_ms = (stores.clock.now_ms() / DAY_MS + 1) * DAY_MS;
     set_clock(&stores, midnight_ms - 3_600_000);
@@ -91,7 +105,7 @@ async fn stores_before_midnight(boards: &str) -> (TestStores, i64) {
 }
 
 /// The id of the day that ends at a midnight.
-fn day_before(midnight_ms: i64) -> String {
+pub fn day_before(midnight_ms: i64) -> String {
     laurel::clock::rfc3339(midnight_ms - 1)[..10].to_owned()
 }
 
@@ -101,7 +115,7 @@ fn name(player: &Player) -> &str {
 
 #[tokio::test]
 async fn a_period_closes_once_while_leaders_are_killed() {
-    let (stores, midnight_ms) = stores_before_midnight(BOARDS).await;
+    let (stores, midnight_ms) = stores_before_midnight(BOARDS, 1).await;
     let file = stores.config.boards.file.clone();
     let mut first = stores.start_process(&[("LAUREL_BOARDS__FILE", &file)]).await;
     let node = stores.start_node().await;
@@ -190,7 +204,7 @@ async fn a_period_closes_once_while_leaders_are_killed() {
 
 #[tokio::test]
 async fn missed_periods_are_closed_in_order() {
-    let (stores, midnight_ms) = stores_before_midnight(BOARDS).await;
+    let (stores, midnight_ms) = stores_before_midnight(BOARDS, 1).await;
     let node = stores.start_node().await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
@@ -231,7 +245,7 @@ async fn missed_periods_are_closed_in_order() {
 
 #[tokio::test]
 async fn a_held_period_waits_and_a_later_ban_revises_it() {
-    let (stores, midnight_ms) = stores_before_midnight(BOARDS).await;
+    let (stores, midnight_ms) = stores_before_midnight(BOARDS, 1).await;
     let node = stores.start_node().await;
     let root = create_admin(&node).await;
     let players = node.create_players(3).await;

@@ -50,6 +50,22 @@ pub async fn write_entries(
     key: PeriodKey<'_>,
     row: &PgRow,
 ) -> Result<(), sqlx::Error> {
+    let mut insert = QueryBuilder::new(
+        "INSERT INTO board_entries (board, period, split, position, rank, user_id, username, score, subscore, achieved_us) SELECT ",
+    );
+    insert
+        .push_bind(key.board.to_owned())
+        .push(", ")
+        .push_bind(key.period.to_owned())
+        .push(", computed.* FROM (");
+    push_final_entries(&mut insert, row)?;
+    insert.push(") AS computed");
+    insert.build().execute(transaction).await.map(drop)
+}
+
+/// Appends the query for the entries of a period with their places, by the ledger: `split`, `position`, `rank`, `user_id`, `username`,
+/// `score`, `subscore` and `achieved_us`. `row` is as in `write_entries`.
+pub fn push_final_entries(query: &mut QueryBuilder<Postgres>, row: &PgRow) -> Result<(), sqlx::Error> {
     let Json(rules): Json<Rules> = row.try_get("rules")?;
     let span = Span {
         from_us: row.try_get("starts_us")?,
@@ -67,14 +83,10 @@ pub async fn write_entries(
         Ranking::Dense => format!("dense_rank() OVER (PARTITION BY split ORDER BY {result})"),
         Ranking::Ordinal => format!("row_number() OVER (PARTITION BY split ORDER BY {result}, {ties})"),
     };
-    let mut insert = QueryBuilder::new(
-        "INSERT INTO board_entries (board, period, split, position, rank, user_id, username, score, subscore, achieved_us) SELECT ",
-    );
-    insert.push_bind(key.board.to_owned()).push(", ").push_bind(key.period.to_owned());
-    insert.push(", coalesce(split, ''), row_number() OVER (PARTITION BY split ORDER BY ");
-    insert.push(result).push(", ").push(ties).push("), ").push(rank);
-    insert.push(", user_id, username, score, subscore, hlc_us FROM (");
-    push_entries(&mut insert, &rules, span);
-    insert.push(") AS entries");
-    insert.build().execute(transaction).await.map(drop)
+    query.push("SELECT coalesce(split, '') AS split, row_number() OVER (PARTITION BY split ORDER BY ");
+    query.push(result).push(", ").push(ties).push(") AS position, ").push(rank);
+    query.push(" AS rank, user_id, username, score, subscore, hlc_us AS achieved_us FROM (");
+    push_entries(query, &rules, span);
+    query.push(") AS entries");
+    Ok(())
 }

@@ -35,7 +35,7 @@ pub async fn close_periods_forever(ledger: Arc<Ledger>) {
         if !ledger.health.is_leader() {
             closer = Closer::default();
         } else if let Err(fault) = closer.step(&ledger).await {
-            tracing::warn!(%fault, "closing periods failed, retrying");
+            tracing::warn!(%fault, runbook = "LaurelBoardCloseLate", "closing periods failed, retrying");
             closer = Closer::default();
         }
         tokio::time::sleep(INTERVAL).await;

@@ -13,6 +13,7 @@ mod revise;
 mod root;
 mod sweep;
 mod verify;
+mod verify_closed;
 
 pub use closing::close_periods_forever;
 pub use follow::follow_boards_forever;

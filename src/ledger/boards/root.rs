@@ -36,6 +36,11 @@ pub struct SignedRoot {
     pub at: i64,
 }
 
+/// The address of the board of all values (`split` is empty) or of one value.
+pub fn address(board: &str, split: &str) -> String {
+    if split.is_empty() { board.to_owned() } else { format!("{board}@{split}") }
+}
+
 /// The root of some entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root {
@@ -139,7 +144,7 @@ pub async fn write_revisions(
     for (split, Root { hash, entries }) in &roots {
         let revision = revisions.get(split).copied().unwrap_or(0) + 1;
         let signed = SignedRoot {
-            board: if split.is_empty() { board.to_owned() } else { format!("{board}@{split}") },
+            board: address(board, split),
             period: period.to_owned(),
             revision,
             root: HEXLOWER.encode(hash),

@@ -8,6 +8,8 @@ use uuid::Uuid;
 
 use super::counting::{Span, entries_query, order, set_entry};
 use super::periods::{OpenPeriod, list_open};
+use super::verify_closed::verify_closed;
+use crate::board::Ranking;
 use crate::db::sql_fault;
 use crate::error::Fault;
 use crate::ledger::Ledger;
@@ -24,7 +26,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Differing entries collected before they are checked again.
 const MAX_SUSPECTED: usize = 20_000;
 
-/// Compares the open periods of all boards, or of the one with this id. Returns the number of entries.
+/// Compares the open periods of all boards, or of the one with this id, with the ledger, and its closed periods with their signed roots.
+/// Returns the number of entries.
 ///
 /// # Errors
 /// A store is unavailable.
@@ -33,7 +36,7 @@ pub async fn verify_boards(
     board: Option<&str>,
     report: &mut Report<'_>,
 ) -> Result<u64, Fault> {
-    let mut entries = 0;
+    let mut entries = verify_closed(ledger, board, report).await?;
     for period in read_open(ledger, board).await? {
         entries += Comparison { ledger, period: &period }.run(report).await?;
     }
@@ -140,6 +143,9 @@ impl Comparison<'_> {
                 report(Mismatch { subject: self.subject(split), detail });
             }
             for users in scanned.users.chunks(BATCH) {
+                if self.period.rules.ranking == Ranking::Dense {
+                    self.check_dense_ranks(split, users, report).await?;
+                }
                 let Some(differences) = self.compare_split(split, users, report).await? else {
                     return Ok(());
                 };
@@ -154,6 +160,37 @@ impl Comparison<'_> {
                 return self.recheck(suspected, report).await;
             }
         }
+    }
+
+    /// Reports entries whose rank does not follow from the next better entry of the same read.
+    async fn check_dense_ranks(
+        &self,
+        split: &Split,
+        users: &[Uuid],
+        report: &mut Report<'_>,
+    ) -> Result<(), Fault> {
+        let Some(EntriesPage { users: mut entries, .. }) = self.read(split.as_deref(), users, report).await?
+        else {
+            return Ok(());
+        };
+        entries.sort_by_key(|entry| entry.position);
+        let (mut position, mut rank, mut result) = (0, 0, None);
+        for entry in entries {
+            let own_result = Some((entry.result.score, entry.result.subscore));
+            // Each position between the two may have a result of its own.
+            let expected =
+                if own_result == result { rank..=rank } else { rank + 1..=rank + entry.position - position };
+            if !expected.contains(&entry.rank) {
+                let subject = format!("{}, user {}", self.subject(split), entry.user);
+                let detail = format!(
+                    "has rank {} at position {}, behind rank {rank} at position {position}",
+                    entry.rank, entry.position
+                );
+                report(Mismatch { subject, detail });
+            }
+            (position, rank, result) = (entry.position, entry.rank, own_result);
+        }
+        Ok(())
     }
 
     /// The differences among these users; `None` if there is nothing to compare any more.
@@ -226,7 +263,7 @@ impl Comparison<'_> {
             key: self.period.key(),
             split,
             order: order(&self.period.rules),
-            ranking: "ordinal",
+            ranking: if self.period.rules.ranking == Ranking::Dense { "dense" } else { "ordinal" },
             counts_attempts: self.period.rules.attempts > 0,
             place: Place::At(0),
             limit: 0,
