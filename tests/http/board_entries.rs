@@ -1,10 +1,14 @@
 //! The entries of boards that follow the ledger.
 
+use futures::StreamExt;
 use laurel::account::{UserRef, find};
 use laurel::admin::{Decision, Restriction, adjust, restrict, void};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use crate::harness::{Player, TestNode, TestResponse, TestStores, eventually};
+use crate::harness::{Player, TestNode, TestResponse, TestStores, eventually, wait_until_boards_follow};
+use crate::ledger::insert_user_with_id;
+use crate::scripts::{award, user};
 
 const BOARDS: &str = "
 [[board]]
@@ -235,4 +239,62 @@ async fn pages_follow_the_order() {
         frozen["asOf"].as_str()
             < Some(node.get("/api/v1/boards/daily").await.body["period"]["endsAt"].as_str().unwrap())
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn players_who_stand_still_are_on_one_page_while_a_thousand_move() {
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
+    let app = &node.app;
+    let (movers, still): (Vec<Uuid>, Vec<Uuid>) =
+        ((1..=1000).map(user).collect(), (1001..=1050).map(user).collect());
+    for user in movers.iter().chain(&still) {
+        insert_user_with_id(app, *user).await;
+    }
+    let scores = movers.iter().zip((1..).map(|number| number % 500 + 1));
+    let scores = scores.chain(still.iter().zip((1..).map(|number| 20 * number)));
+    let awards = scores.map(|(user, points)| award(&app.store, *user, points));
+    futures::stream::iter(awards).buffer_unordered(16).for_each(async |_| ()).await;
+    node.wait_for_ledger().await;
+    wait_until_boards_follow(app).await;
+
+    let play = async {
+        for number in 0.. {
+            let awards = (0..16).map(|index| award(&app.store, movers[(16 * number + index) * 7 % 1000], 40));
+            futures::future::join_all(awards).await;
+        }
+    };
+    let walk = async {
+        let (mut seen, mut direction) = (Vec::new(), "next");
+        let mut query = "weekly?limit=100".to_owned();
+        loop {
+            let page = entries(&node, None, &query).await.body;
+            let users = page["entries"].as_array().unwrap().iter();
+            let users = users.map(|entry| entry["userId"].as_str().unwrap().parse::<Uuid>().unwrap());
+            let of_page: Vec<Uuid> = users.filter(|user| still.contains(user)).collect();
+            seen.extend(&of_page);
+            let mut cursor = page.get(direction);
+            if cursor.is_none() {
+                seen.sort_unstable();
+                assert_eq!(seen, still, "each is on one page");
+                if direction == "previous" {
+                    break;
+                }
+                // Back to the first page. The last one is read.
+                (seen, direction) = (of_page, "previous");
+                cursor = page.get(direction);
+            }
+            query = format!("weekly?limit=100&cursor={}", cursor.unwrap().as_str().unwrap());
+            eventually("players to move", async || {
+                let version = entries(&node, None, "weekly?limit=1").await.body["version"].as_i64();
+                (version > page["version"].as_i64()).then_some(())
+            })
+            .await;
+        }
+    };
+    tokio::select! {
+        () = play => {}
+        () = walk => {}
+    }
+    node.stop().await;
 }
