@@ -103,6 +103,11 @@ async fn the_admin_page_over_thousands_of_players() {
     // The script expects 20 bins of 5,000 points: a score of 100,000 would be in a 21st.
     let options = laurel::ledger::SeedOptions { users: 5000, max_score: 99_999, tokens: None };
     laurel::ledger::seed(&app.ledger, &app.accounts.logins, &options, |_| ()).await.unwrap();
+    // A period of all these players that ended just now.
+    let settling = "INSERT INTO board_periods (board, period, starts_us, ends_us, closes_us, rules)
+                    SELECT board, '2001-01-01', 0, $1, $1 + 3600000000, rules FROM board_periods WHERE board = 'daily'";
+    let settling = sqlx::query(settling).bind(app.store.now_us().await.unwrap());
+    assert_eq!(settling.execute(&app.database).await.unwrap().rows_affected(), 1);
     run("admin-views.mjs", vec![("ONE", node.base.clone())]).await;
     assert_ledger_matches(&stores).await;
 }

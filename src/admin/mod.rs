@@ -24,7 +24,7 @@ pub use dead_letters::{
 };
 pub use evidence::{Evidence, HourlySignal, RefusedAttempt, evidence};
 pub use history::{Cursor, Event, Page, history};
-pub use periods::{PeriodAction, decide_period};
+pub use periods::{PeriodAction, decide_period, rebuild};
 pub use reconcile::{FULL_INTERVAL, reconcile_forever};
 pub use restrict::{Restriction, restrict};
 pub use role::{find_user, grant, require_admin};

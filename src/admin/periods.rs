@@ -1,4 +1,4 @@
-//! Decisions about the periods of boards: close one before the time to settle is over, or hold its close back.
+//! Decisions about the periods of boards: close one before the time to settle is over, hold its close back, or load the open ones again.
 
 use serde_json::json;
 use sqlx::Row;
@@ -8,6 +8,7 @@ use super::{Decision, audit};
 use crate::admin::Admin;
 use crate::db::{begin, sql_fault};
 use crate::error::{Refusal, Result};
+use crate::ledger::request_board_loads;
 
 /// A decision about a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,4 +104,33 @@ pub async fn decide_period(
     call.answered();
     decision.log(operation.action, None, Some(&detail));
     Ok(())
+}
+
+/// Asks the leader to load the open periods of a board from the ledger again, and returns their ids. They stay readable, as stale until the
+/// leader is done. A repeat with the same key asks again, which changes nothing.
+///
+/// # Errors
+/// The board has no open period, the key was used for another operation, or a store is unavailable.
+pub async fn rebuild(
+    admin: &Admin,
+    board: &str,
+    key: Option<&str>,
+    decision: &Decision,
+) -> Result<Vec<String>> {
+    let query_name = "rebuild_board";
+    let call = admin.metrics.postgres(query_name);
+    let detail = json!({ "board": board });
+    let operation = Operation { user: None, action: "rebuild_board", decision, key, detail: Some(&detail) };
+    let mut connection = admin.database.acquire().await.map_err(|error| sql_fault(query_name, error))?;
+    if !audit::insert(&mut connection, admin.clock.new_id(), &operation).await? {
+        audit::find_by_key(&mut connection, &operation).await?;
+    }
+    call.answered();
+    drop(connection);
+    let periods = request_board_loads(&admin.ledger, Some(board)).await?;
+    decision.log(operation.action, None, Some(&detail));
+    if periods.is_empty() {
+        return Err(Refusal::field("board", "has no open period").into());
+    }
+    Ok(periods.into_iter().map(|period| period.id).collect())
 }

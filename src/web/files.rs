@@ -13,11 +13,13 @@ pub const LIVE_ENTRIES: &[&str] = &["common/theme.js", "live/main.js"];
 
 /// Files of the pages, by path below `/assets/`.
 pub const PAGES: &[(&str, &[u8])] = files! { "" as "":
+    "admin/actionDialog.js"
     "admin/activity.js"
     "admin/adminActions.js"
     "admin/api.js"
     "admin/audit.js"
     "admin/board.js"
+    "admin/boardPeriods.js"
     "admin/boards.js"
     "admin/chart.js"
     "admin/components.css"

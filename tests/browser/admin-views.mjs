@@ -128,6 +128,79 @@ test('a board shows its state, its entries by page, and the places of the player
   assertQuiet();
 });
 
+test('periods are held, released and closed with a reason, revisions are listed, and a board is rebuilt', async () => {
+  const { data: { token } } = await call(ONE, 'POST', '/api/auth/login', { username: 'root', password: 'correct horse' });
+  const { page, assertQuiet } = await openView('#/boards/daily');
+  const row = page.locator('[data-panel=periods] tbody tr').filter({ hasText: '2001-01-01' });
+  await row.getByText('settling').waitFor();
+  const current = page.locator('[data-panel=periods] tbody tr').first();
+  assert.deepEqual(await current.getByRole('button').allTextContents(), ['Hold…']);
+  const act = async (action, button, result) => {
+    await row.locator(`[data-action=${action}]`).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('button', { name: button }).click();
+    await dialog.getByText('Enter a reason.').waitFor();
+    await dialog.getByLabel('Reason').fill('cheats are checked');
+    if (action === 'close') {
+      await dialog.getByText('Confirm this first.').waitFor();
+      await inspect(page, 'admin-period-close');
+      await dialog.getByRole('checkbox').check();
+    }
+    await dialog.getByRole('button', { name: button }).click();
+    await page.getByRole('status').getByText(result).waitFor();
+  };
+  await act('hold', 'Hold', 'Period 2001-01-01 is held.');
+  await row.getByText('settling, held by root').waitFor();
+  assert.deepEqual(await row.getByRole('button').allTextContents(), ['Release…']);
+  await act('release', 'Release', 'Period 2001-01-01 is released.');
+
+  // Another admin holds it while the dialog is open.
+  await row.locator('[data-action=close]').click();
+  const dialog = page.getByRole('dialog');
+  const decide = (action) => call(ONE, 'POST', `/api/admin/boards/daily/periods/2001-01-01/${action}`, { reason: 'wait' }, token);
+  await decide('hold');
+  await dialog.getByLabel('Reason').fill('done');
+  await dialog.getByRole('checkbox').check();
+  await dialog.getByRole('button', { name: 'Close' }).click();
+  await dialog.getByRole('alert').getByText('period is held: release it first.').waitFor();
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+  await row.getByText('held by root').waitFor();
+  await decide('release');
+  await page.reload();
+  await act('close', 'Close', 'Period 2001-01-01 closes within a second.');
+  await row.getByText('closed').waitFor();
+  assert.equal(await row.getByRole('button').count(), 0);
+
+  await row.getByRole('link', { name: '2001-01-01' }).click();
+  const revisions = page.locator('[data-panel=revisions] tbody tr');
+  await revisions.getByText('laurel').waitFor();
+  const [best] = await page.locator('[data-panel=entries] tbody a.user').allTextContents();
+  await call(ONE, 'POST', `/api/admin/users/${best}/ban`, { reason: '<b>too good</b>' }, token);
+  await until('a revision', async () => {
+    await page.reload();
+    await revisions.first().waitFor();
+    return (await revisions.count()) === 2;
+  });
+  assert.match(await revisions.first().innerText(), /^2\s[\s\S]+root\s+<b>too good<\/b>\s+[0-9a-f]{64}$/);
+  assert.notEqual((await page.locator('[data-panel=entries] tbody a.user').allTextContents())[0], best);
+  await revisions.last().scrollIntoViewIfNeeded();
+  await inspect(page, 'admin-board-closed');
+  await page.setViewportSize({ width: 360, height: 740 });
+  await fits(page, 'a closed period on a phone');
+  await row.scrollIntoViewIfNeeded();
+  await inspect(page, 'admin-board-closed-phone');
+  await call(ONE, 'POST', `/api/admin/users/${best}/unban`, { reason: 'was real' }, token);
+
+  await page.locator('[data-action=rebuild]').click();
+  await dialog.getByLabel('Reason').fill('to be sure');
+  await dialog.getByRole('button', { name: 'Rebuild' }).click();
+  await page.getByRole('status').getByText(/^daily is being loaded: \d{4}-\d\d-\d\d\.$/).waitFor();
+  await page.getByRole('link', { name: 'Audit log' }).click();
+  await page.getByRole('row', { name: /rebuild board/ }).getByText('board daily').waitFor();
+  await page.getByRole('row', { name: /close period/ }).getByText('board daily, period 2001-01-01').waitFor();
+  assertQuiet();
+});
+
 test('an address leads to the players behind it, who can be banned; players and addresses have separate scales', async () => {
   const cheats = [await player('mallory'), await player('trudy'), await player('oscar')];
   for (const [index, { token }] of cheats.entries()) {

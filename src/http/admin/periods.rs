@@ -1,4 +1,4 @@
-//! The admin API for the periods of boards: list, close, hold, release.
+//! The admin API for the periods of boards: list, close, hold, release, rebuild.
 
 use std::sync::Arc;
 
@@ -32,6 +32,16 @@ pub async fn list(State(app): State<Arc<App>>, _: Admin, address: Id, mut query:
     let periods: Value = page.periods.iter().map(show_to_admin).collect();
     let data = json!({ "periods": periods, "next": page.next });
     Ok(envelope::answer(StatusCode::OK, "Periods retrieved successfully", data))
+}
+
+/// `GET boards/{board}/periods/{period}`: one of them with all revisions, oldest first.
+pub async fn one(State(app): State<Arc<App>>, _: Admin, path: PeriodPath, query: Query) -> Result<Response> {
+    query.finish()?;
+    let Path((address, period)) = path.map_err(|_| Refusal::PeriodNotFound)?;
+    let period = app.entries.one_period(app.boards.find(&address)?, &address, &period).await?;
+    let mut data = show_to_admin(&period);
+    data["revisions"] = period.revisions.iter().rev().map(|revision| show_revision(revision, true)).collect();
+    Ok(envelope::answer(StatusCode::OK, "Period retrieved successfully", data))
 }
 
 fn show_to_admin(period: &PastPeriod) -> Value {
@@ -72,4 +82,24 @@ async fn decide(
     admin::decide_period(&app.admin, &board.id, &period, action, key, &decision).await?;
     let data = json!({ "board": board.id, "period": period, "action": action.as_str() });
     Ok(envelope::answer(StatusCode::OK, "Done", data))
+}
+
+/// `POST boards/{board}/rebuild`.
+pub async fn rebuild(
+    State(app): State<Arc<App>>,
+    Admin(actor): Admin,
+    address: Id,
+    headers: HeaderMap,
+    Body(body): Body,
+) -> Result<Response> {
+    let mut fields = Fields::read(&body)?;
+    let reason = fields.text("reason", Decision::read_reason);
+    fields.finish()?;
+    let key = idempotency::key(&headers)?;
+    let Path(address) = address.map_err(|_| Refusal::BoardNotFound)?;
+    let board = app.boards.find(&address)?;
+    let decision = Decision { actor, host: None, reason: reason.unwrap_or_default() };
+    let periods = admin::rebuild(&app.admin, &board.id, key, &decision).await?;
+    let data = json!({ "board": board.id, "periods": periods });
+    Ok(envelope::answer(StatusCode::OK, "The leader loads the board", data))
 }

@@ -107,7 +107,18 @@ fn periods() -> Vec<Operation> {
         .optional_parameter("cursor", text("`next` of a page of this list"))
         .refused(&[Code::BoardNotFound, Code::ValidationError])
         .answer(200, "Newest first", done(super::boards::admin_periods()));
-    let mut operations = vec![list];
+    let one = Operation::get(
+        "/api/admin/boards/{board}/periods/{period}",
+        "getAdminPeriod",
+        "Get a period of a board with holds and revisions",
+        "Returns a period as players see it, with when it is closed, who holds it, and who made each revision, oldest first.",
+    );
+    let one = admin(one)
+        .path_parameter("board", board(), "global")
+        .path_parameter("period", text("Id of the period"), "all")
+        .refused(&[Code::BoardNotFound, Code::PeriodNotFound])
+        .answer(200, "The period", done(super::boards::admin_period()));
+    let mut operations = vec![list, one];
     for (path, id, summary, about) in [
         (
             "/api/admin/boards/{board}/periods/{period}/close",
@@ -140,6 +151,17 @@ fn periods() -> Vec<Operation> {
             .refused(&[Code::BoardNotFound, Code::PeriodNotFound]);
         operations.push(with_reason(decided.idempotent()).answer(200, "Done", response));
     }
+    let data = object(&[("board", board()), ("periods", super::schema::list(text("Id of an open period")))]);
+    let rebuild = Operation::post(
+        "/api/admin/boards/{board}/rebuild",
+        "rebuildBoard",
+        "Rebuild a board",
+        "The ledger's leader loads the open periods from the ledger again. They stay readable, and stale until they are loaded. A repeat loads \
+         them once more.",
+    );
+    let rebuild = admin(rebuild).path_parameter("board", board(), "weekly").refused(&[Code::BoardNotFound]);
+    let response = named("RebuildBoardResponse", done(named("BoardRebuild", data)));
+    operations.push(with_reason(rebuild.idempotent()).answer(200, "The leader loads the board", response));
     operations
 }
 

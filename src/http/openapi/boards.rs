@@ -112,18 +112,30 @@ fn one_period(address: &str) -> Operation {
 
 /// The data of the admin's list.
 pub fn admin_periods() -> Value {
-    let mut fields = period_fields();
-    fields.push(("closesAt", or_null(time("When it is closed, unless it is held; null if it never ends"))));
-    fields.push(("heldBy", or_null(text("The admin who holds it"))));
-    fields.push((
-        "newestRevision",
-        or_null(named("AdminPeriodRevision", revision(text("`laurel`, or the admin")))),
-    ));
     let page = object(&[
-        ("periods", list(named("AdminPeriod", object(&fields)))),
+        ("periods", list(named("AdminPeriodSummary", object(&admin_period_fields())))),
         ("next", or_null(text("Cursor of the next page"))),
     ]);
     named("AdminPeriodPage", page)
+}
+
+/// The data of one period for admins.
+pub fn admin_period() -> Value {
+    let mut fields = admin_period_fields();
+    fields.push(("revisions", list(admin_revision())));
+    named("AdminPeriod", object(&fields))
+}
+
+fn admin_period_fields() -> Vec<(&'static str, Value)> {
+    let mut fields = period_fields();
+    fields.push(("closesAt", or_null(time("When it is closed, unless it is held; null if it never ends"))));
+    fields.push(("heldBy", or_null(text("The admin who holds it"))));
+    fields.push(("newestRevision", or_null(admin_revision())));
+    fields
+}
+
+fn admin_revision() -> Value {
+    named("AdminPeriodRevision", revision(text("`laurel`, or the admin")))
 }
 
 fn revision(actor: Value) -> Value {

@@ -29,7 +29,7 @@ export function detailsOf(detail) {
     after !== undefined && `${number(before)} → ${number(after)} (${change(after - before)})`,
     joins && 'already voided by an earlier action',
     letter !== undefined && `dead letter ${letter}`,
-    board !== undefined && `board ${board}, period ${period}`,
+    board !== undefined && `board ${board}${period === undefined ? '' : `, period ${period}`}`,
     host && `on host ${host}`,
   ];
   return details.filter(Boolean).map((text) => make('span.detail.quiet', {}, text));

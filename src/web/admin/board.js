@@ -1,6 +1,7 @@
 // One board: a period's state, its entries by page, and the entries of players that a search finds.
 
 import { get, post } from './api.js';
+import { periodsPanel, revisionsPanel } from './boardPeriods.js';
 import { describeBoard } from './boards.js';
 import { fill, heading, make, panel, table } from './elements.js';
 import { ago, asSecond, counted, number } from './format.js';
@@ -22,6 +23,11 @@ export function board({ key, query, signal }) {
   element.append(problem, make('div.more', {}, more));
   const search = playerSearch(query, signal, (users) =>
     post(`${path}/entries/lookup`, { userIds: users.map(({ id }) => id), ...(period && { period }) }));
+  const revisions = revisionsPanel(key, signal);
+  const periods = periodsPanel(key, signal, () => {
+    reload();
+    void showPeriods();
+  });
   let period = query.get('period') ?? '';
   let decimals = 0;
   let entries = [];
@@ -37,6 +43,7 @@ export function board({ key, query, signal }) {
     fill(top, [facts(page)]);
     fill(body, [entryTable('Entries', entries, decimals)]);
     more.hidden = next === undefined;
+    revisions.show(page);
   }
 
   const reload = () => load(body, signal, () => request(), (page) => draw(page, page.entries));
@@ -71,7 +78,7 @@ export function board({ key, query, signal }) {
 
   const missing = () => view.replaceWith(notFound(`There is no board “${key}”.`, '#/boards', 'Boards'));
   const view = make('div', {}, make('p.back', {}, make('a', { href: '#/boards' }, '← Boards')), title, top,
-    search.form, make('div.stack', {}, search.element, element));
+    search.form, make('div.stack', {}, search.element, element, revisions.element, periods.element));
   load(top, signal, () => get(path, signal), (definition) => {
     document.title = `${definition.title} · Laurel Admin`;
     title.querySelector('h1').textContent = definition.title;
@@ -80,6 +87,7 @@ export function board({ key, query, signal }) {
     decimals = definition.decimals;
     reload();
     search.reload(decimals);
+    periods.reload();
     void showPeriods();
   }, missing);
   return view;

@@ -1,6 +1,6 @@
 // Dead letters: outbox entries that could not be written to the ledger, to retry or discard.
 
-import { MAX_REASON_CHARS } from './adminActions.js';
+import { MAX_REASON_CHARS } from './actionDialog.js';
 import { get, post } from './api.js';
 import { choice, fill, heading, make, panel, table } from './elements.js';
 import { ago, asMinute, asSecond, change, words } from './format.js';

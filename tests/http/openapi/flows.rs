@@ -190,6 +190,11 @@ pub async fn admin(driver: &mut Driver, node: &TestNode) {
     driver.call(node, "holdPeriod", because().path_value("weekly"), 400).await;
     driver.call(node, "listAdminPeriods", by(&root).path_value("weekly"), 200).await;
     driver.call(node, "listAdminPeriods", by(&root).path_value("nothing"), 404).await;
+    driver.call(node, "getAdminPeriod", by(&root).path_value("weekly"), 200).await;
+    driver.call(node, "getAdminPeriod", by(&root).path_value("nothing"), 404).await;
+    driver.call(node, "rebuildBoard", because().path_value("global"), 200).await;
+    driver.call(node, "rebuildBoard", because().path_value("nothing"), 404).await;
+    driver.call(node, "rebuildBoard", because().path_value("weekly").body(json!({})), 400).await;
     for operation in driver.operations().iter().filter(|it| it.path.starts_with("/api/admin/")) {
         driver.call(node, &operation.id, by(&ada).path_value("suspect").body(json!({})), 403).await;
     }
