@@ -245,6 +245,21 @@ CREATE TABLE board_shards (
     CHECK (shard >= 0 AND shard < shards)
 );
 
+-- Every board but `global` that there ever was, so that no id is used for another one. The leader adds those of the file, admins others.
+CREATE TABLE boards (
+    id         VARCHAR(40) PRIMARY KEY,
+    -- When an admin created it, or the leader first found it in the file, in microseconds by Redis' clock.
+    since_us   BIGINT NOT NULL,
+    -- The keys of `boards.toml`. NULL: it is or was in the file.
+    definition JSONB,
+    -- As in admin_audit. NULL: it is or was in the file.
+    created_by VARCHAR(100),
+    -- Grows with each change of any definition. A change locks the table, so a reader who knows one number needs only greater ones.
+    version    BIGINT NOT NULL DEFAULT 0,
+    CHECK ((definition IS NULL) = (created_by IS NULL))
+);
+CREATE INDEX boards_version ON boards (version) WHERE definition IS NOT NULL;
+
 -- The periods of the boards that follow the ledger. The leader adds one when it begins.
 CREATE TABLE board_periods (
     -- Id of the board.
@@ -255,6 +270,8 @@ CREATE TABLE board_periods (
     starts_us  BIGINT NOT NULL,
     -- … up to here, exclusive. The end of a period that never ends is 2^63 - 1.
     ends_us    BIGINT NOT NULL,
+    -- Awards before this do not count: the start, or without `backfill` the clock at which the board was defined, if that is later.
+    counts_from_us BIGINT NOT NULL,
     -- It is closed from here on, by Redis' clock: its end and the board's `settle`.
     closes_us  BIGINT NOT NULL,
     -- How awards become entries. Fixed until the period is closed.
@@ -265,7 +282,7 @@ CREATE TABLE board_periods (
     -- False once its entries were deleted, because the board has `keep_periods` newer closed periods. Their roots stay.
     has_entries BOOLEAN NOT NULL DEFAULT TRUE,
     PRIMARY KEY (board, period),
-    CHECK (starts_us < ends_us AND ends_us <= closes_us)
+    CHECK (starts_us < ends_us AND ends_us <= closes_us AND starts_us <= counts_from_us)
 );
 CREATE INDEX board_periods_open ON board_periods (board, starts_us) WHERE closed_at IS NULL;
 
@@ -289,6 +306,8 @@ CREATE TABLE board_entries (
     PRIMARY KEY (board, period, split, position)
 );
 CREATE INDEX board_entries_user ON board_entries (board, period, user_id);
+-- A player's best place on a board.
+CREATE INDEX board_entries_best ON board_entries (user_id, board, position, achieved_us) WHERE split = '';
 
 -- What the entries of a closed period were, and why they changed. The close is revision 1. Rows are never changed or deleted.
 CREATE TABLE board_revisions (

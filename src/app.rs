@@ -101,6 +101,7 @@ impl App {
         } else {
             ledger::check_tables(&database).await?;
         }
+        ledger::load_created_boards(&database, &boards, &config.boards.file).await?;
         let deployment = ledger::deployment(&database).await?;
         let watches_ads = catalogue.all().iter().any(|action| action.proof.needs_callback());
         let admob = watches_ads.then(|| AdMobKeys::new(&config.callbacks.admob_keys_url)).transpose();
@@ -139,6 +140,7 @@ impl App {
             hub: hub.clone(),
             catalogue: catalogue.clone(),
             boards: boards.clone(),
+            boards_version: ledger::KnownVersion::default(),
             receipts: receipts.clone(),
             commits: Commits::default(),
             committed: Notify::new(),

@@ -268,7 +268,8 @@ async fn verify_board(app: &App, board: &str, output: &mut Output) -> Result<Exi
 
 /// Checks that there is a board with this id.
 fn check_board(app: &App, id: &str) -> Result<()> {
-    let ids: Vec<&str> = app.boards.all().iter().map(|board| board.id.as_str()).collect();
+    let boards = app.boards.all();
+    let ids: Vec<&str> = boards.iter().map(|board| board.id.as_str()).collect();
     ensure!(ids.contains(&id), "--board: there is no board {id}, only {}", ids.join(", "));
     Ok(())
 }

@@ -5,6 +5,7 @@ mod adjust;
 pub mod analytics;
 mod apply;
 mod audit;
+mod boards;
 mod dead_letters;
 mod evidence;
 mod history;
@@ -18,6 +19,7 @@ mod void;
 
 pub use adjust::{Adjustment, adjust};
 pub use audit::{AuditEntry, audit};
+pub use boards::{BoardPreview, change_board, create_board, preview_board};
 pub use dead_letters::{
     DeadLetter, DeadLetterAction, count_dead_letters, dead_letters, decide_dead_letter,
     retry_all_dead_letters,

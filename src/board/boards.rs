@@ -1,10 +1,15 @@
 //! All boards of a deployment.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use serde_json::{Map, Value};
+
 use super::definition::{Definition, Rules, Viewer, Visibility, is_tag_value};
-use super::parse::read_boards;
+use super::parse::{read_boards, read_keys};
 use super::{Schedule, Span};
 use crate::config::{fields, list};
-use crate::error::Refusal;
+use crate::error::{FieldError, Refusal};
 
 /// The built-in boards.
 const BUILT_IN: &str = include_str!("boards.toml");
@@ -17,9 +22,13 @@ pub const GLOBAL: &str = "global";
 #[error("{}", list("the boards", .0))]
 pub struct BoardProblems(pub Vec<String>);
 
-/// All boards: `global`, then those of the file in its order.
+/// All boards: `global`, those of the file in its order, then those that admins created, oldest first.
 #[derive(Debug)]
-pub struct Boards(Vec<Definition>);
+pub struct Boards {
+    all: ArcSwap<Vec<Arc<Definition>>>,
+    /// Those of the catalogue.
+    action_types: Vec<String>,
+}
 
 impl Boards {
     /// Reads a file of boards, or the built-in boards if the name is empty. `action_types` are those of the catalogue.
@@ -37,38 +46,64 @@ impl Boards {
     /// All problems of the text.
     pub fn parse(text: &str, action_types: &[&str]) -> Result<Self, BoardProblems> {
         let defined = fields::parse(text, |file| read_boards(file, action_types)).map_err(BoardProblems)?;
-        Ok(Self([global()].into_iter().chain(defined).collect()))
+        let all: Vec<_> = [global()].into_iter().chain(defined).map(Arc::new).collect();
+        let action_types = action_types.iter().map(|kind| (*kind).to_owned()).collect();
+        Ok(Self { all: ArcSwap::from_pointee(all), action_types })
+    }
+
+    /// Reads the keys of a new board, with the checks of the file.
+    ///
+    /// # Errors
+    /// All problems, by key.
+    pub fn read_new(&self, keys: &Map<String, Value>) -> Result<Definition, Vec<FieldError>> {
+        let action_types: Vec<&str> = self.action_types.iter().map(String::as_str).collect();
+        read_keys(keys, Some(&action_types))
+    }
+
+    /// Adds a board that an admin created, or replaces its definition.
+    pub fn put(&self, definition: Definition) {
+        let definition = Arc::new(definition);
+        self.all.rcu(|all| {
+            let mut all = Vec::clone(all);
+            match all.iter_mut().find(|board| board.id == definition.id) {
+                Some(board) => *board = definition.clone(),
+                None => all.push(definition.clone()),
+            }
+            all
+        });
     }
 
     /// All boards.
-    pub fn all(&self) -> &[Definition] {
-        &self.0
+    pub fn all(&self) -> Arc<Vec<Arc<Definition>>> {
+        self.all.load_full()
     }
 
     /// The boards that a caller may see.
-    pub fn visible_to(&self, viewer: Viewer) -> impl Iterator<Item = &Definition> {
-        self.0.iter().filter(move |board| board.visibility.is_open_to(viewer))
+    pub fn visible_to(&self, viewer: Viewer) -> Vec<Arc<Definition>> {
+        let all = self.all.load();
+        all.iter().filter(|board| board.visibility.is_open_to(viewer)).cloned().collect()
     }
 
     /// The visibility of the board that the fewest callers may see.
     pub fn strictest(&self) -> Visibility {
-        self.0.iter().map(|board| board.visibility).max().unwrap_or_default()
+        self.all.load().iter().map(|board| board.visibility).max().unwrap_or_default()
     }
 
     /// Finds a board by its address: an id, or `id@value` for one value of the tag that the board is split by.
     ///
     /// # Errors
     /// There is no such board.
-    pub fn find(&self, address: &str) -> Result<&Definition, Refusal> {
+    pub fn find(&self, address: &str) -> Result<Arc<Definition>, Refusal> {
         let (id, value) = match address.split_once('@') {
             Some((id, value)) => (id, Some(value)),
             None => (address, None),
         };
-        let found = self.0.iter().find(|board| board.id == id).filter(|board| match value {
+        let all = self.all.load();
+        let found = all.iter().find(|board| board.id == id).filter(|board| match value {
             Some(value) => board.rules.split_by.is_some() && is_tag_value(value),
             None => true,
         });
-        found.ok_or(Refusal::BoardNotFound)
+        found.cloned().ok_or(Refusal::BoardNotFound)
     }
 }
 
@@ -97,8 +132,8 @@ pub(super) mod tests {
         Boards::parse(text, &["race", "quiz"]).map_err(|BoardProblems(problems)| problems)
     }
 
-    fn ids(boards: &Boards, viewer: Viewer) -> Vec<&str> {
-        boards.visible_to(viewer).map(|board| board.id.as_str()).collect()
+    fn ids(boards: &Boards, viewer: Viewer) -> Vec<String> {
+        boards.visible_to(viewer).iter().map(|board| board.id.clone()).collect()
     }
 
     #[test]
@@ -123,7 +158,7 @@ pub(super) mod tests {
             (Viewer::Admin, vec!["global", "a", "p"]),
         ] {
             assert_eq!(ids(&boards, viewer), visible);
-            for board in boards.all() {
+            for board in boards.all().iter() {
                 let is_visible = visible.contains(&board.id.as_str());
                 assert_eq!(board.visibility.is_open_to(viewer), is_visible, "{viewer:?} {}", board.id);
             }

@@ -12,5 +12,6 @@ pub use definition::{
     ActionFilter, Aggregate, Definition, Measure, Order, Ranking, Rules, Viewer, Visibility, is_tag_name,
     is_tag_value,
 };
+pub use parse::read_keys;
 pub use period::{Period, Recurrence, Reset, Schedule, Unit};
 pub use span::Span;

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value};
+
 use super::Span;
 use super::boards::GLOBAL;
 use super::definition::{ActionFilter, Aggregate, Definition, Measure, Rules, is_tag_name, is_tag_value};
 use super::schedule::read_schedule;
 use crate::config::did_you_mean;
 use crate::config::fields::{self, Fields};
+use crate::error::FieldError;
 
 /// The default of `settle` and its longest value.
 const SETTLE: Span = Span::Seconds(600);
@@ -21,11 +24,38 @@ pub fn read_boards(mut file: Fields<'_>, action_types: &[&str]) -> Vec<Definitio
     });
     file.reject_unknown();
     fields::check_unique(&entries, "id");
-    entries.into_iter().filter_map(|entry| read_board(entry, action_types)).collect()
+    entries.into_iter().filter_map(|entry| read_board(entry, Some(action_types))).collect()
+}
+
+/// Reads the keys of one board from JSON. Without `action_types` its actions need not be in the catalogue.
+///
+/// # Errors
+/// All problems, by key.
+pub fn read_keys(
+    keys: &Map<String, Value>,
+    action_types: Option<&[&str]>,
+) -> Result<Definition, Vec<FieldError>> {
+    let unreadable =
+        "must have the keys of boards.toml with texts, whole numbers, true or false, lists and objects";
+    let text = toml::to_string(keys).map_err(|_| vec![FieldError::new("body", unreadable)])?;
+    let read = fields::parse(&text, |fields| read_board(fields, action_types));
+    let problems = match read {
+        Ok(Some(definition)) => return Ok(definition),
+        Ok(None) => Vec::new(),
+        Err(problems) => problems,
+    };
+    Err(problems.iter().map(|problem| field_error(problem)).collect())
+}
+
+/// Reads `line 3: period.until must be …`: each problem begins with its key.
+fn field_error(problem: &str) -> FieldError {
+    let text = problem.split_once(": ").map_or(problem, |(_, text)| text);
+    let (key, problem) = text.split_once([' ', ':']).unwrap_or((text, ""));
+    FieldError::new(key, problem.trim_start())
 }
 
 /// Reads a board; `None` if it is invalid, which is reported.
-fn read_board(mut fields: Fields<'_>, action_types: &[&str]) -> Option<Definition> {
+fn read_board(mut fields: Fields<'_>, action_types: Option<&[&str]>) -> Option<Definition> {
     fields.check(fields.has("id"), "id is missing");
     let id = fields.parsed("id", parse_id);
     let title = fields.parsed_or("title", id.clone().unwrap_or_default(), parse_title);
@@ -98,7 +128,7 @@ fn parse_tag_name(text: &str) -> Result<String, String> {
 }
 
 /// Reads `actions`: `"*"`, or a list of types of the catalogue.
-fn read_actions(fields: &mut Fields<'_>, action_types: &[&str]) -> ActionFilter {
+fn read_actions(fields: &mut Fields<'_>, action_types: Option<&[&str]>) -> ActionFilter {
     if fields.text_of("actions").is_some() {
         let _: Option<()> = fields.parsed("actions", |text| match text {
             "*" => Ok(()),
@@ -109,11 +139,10 @@ fn read_actions(fields: &mut Fields<'_>, action_types: &[&str]) -> ActionFilter 
     let Some(types) = fields.list::<String>("actions") else { return ActionFilter::All };
     fields.check(!types.is_empty(), "actions must name at least one, or be \"*\" for all");
     for (place, kind) in types.iter().enumerate() {
-        let meant = did_you_mean(kind, action_types.iter().copied());
-        fields.check(
-            action_types.contains(&kind.as_str()),
-            &format!("actions: the catalogue has no action {kind}{meant}"),
-        );
+        if let Some(known) = action_types.filter(|known| !known.contains(&kind.as_str())) {
+            let meant = did_you_mean(kind, known.iter().copied());
+            fields.report(format!("actions: the catalogue has no action {kind}{meant}"));
+        }
         fields.check(!types[..place].contains(kind), &format!("actions has {kind} twice"));
     }
     ActionFilter::Types(types)

@@ -142,6 +142,14 @@ impl Schedule {
         }
     }
 
+    /// The period that contains an instant, or else the first one after it. `None` after the last one.
+    pub fn at_or_after(&self, at: Timestamp) -> Option<Period> {
+        self.containing(match self.recurrence {
+            Recurrence::Every { from, .. } | Recurrence::Once { from, .. } => at.max(from),
+            Recurrence::None | Recurrence::Calendar { .. } => at,
+        })
+    }
+
     /// The period after this one.
     pub fn next(&self, period: &Period) -> Option<Period> {
         self.containing(period.ends_at?)

@@ -224,7 +224,8 @@ impl<'a> Fields<'a> {
 
     /// An optional nested table. `name` and `prefix` identify its fields in problems.
     pub fn table(&mut self, key: &str, name: &str, prefix: &'static str) -> Option<Self> {
-        let value = self.take(key)?;
+        self.check(!self.has(key) || self.is_table(key), &format!("{key} must be a table"));
+        let value = self.take(key).filter(|value| value.get_ref().is_table())?;
         self.table_of(name.to_owned(), prefix, value)
     }
 

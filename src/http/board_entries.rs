@@ -54,7 +54,7 @@ pub async fn page(
         (None, None) => Start::Top,
     };
     let query = PageQuery { address: &address, period, start, limit: limit as usize, top: top as usize, me };
-    let page = app.entries.page(board, query).await?;
+    let page = app.entries.page(&board, query).await?;
     let body = PageBody {
         list: ListBody::new(&address, &page.snapshot),
         entries: page.entries.iter().map(EntryBody::new).collect(),
@@ -88,7 +88,7 @@ pub async fn lookup(
     fields.finish()?;
     let users = users.unwrap_or_default();
     let period = Some(period.as_str()).filter(|period| !period.is_empty());
-    let (snapshot, entries) = app.entries.lookup(board, &address, period, &users).await?;
+    let (snapshot, entries) = app.entries.lookup(&board, &address, period, &users).await?;
     let found: HashSet<Uuid> = entries.iter().map(|entry| entry.user).collect();
     let mut relative = RelativePlace { position: 0, rank: 0 };
     let mut last_rank = None;

@@ -31,7 +31,7 @@ pub async fn list(
     let limit = query.number("limit", 1..=200, 25);
     query.finish()?;
     let (address, board, _) = find(&app, address, &headers, from).await?;
-    let page = app.entries.periods(board, &address, cursor.as_deref(), limit).await?;
+    let page = app.entries.periods(&board, &address, cursor.as_deref(), limit).await?;
     let mut body = json!({ "periods": page.periods.iter().map(show).collect::<Vec<_>>() });
     if let Some(next) = page.next {
         body["next"] = next.into();
@@ -48,7 +48,7 @@ pub async fn one(
 ) -> Result<Response> {
     let Path((address, period)) = path.map_err(|_| Refusal::PeriodNotFound)?;
     let (address, board, _) = find(&app, Ok(Path(address)), &headers, from).await?;
-    let period = app.entries.one_period(board, &address, &period).await?;
+    let period = app.entries.one_period(&board, &address, &period).await?;
     let mut body = show(&period);
     if let Some(newest) = period.revisions.first() {
         body["signature"] = newest.signature.as_str().into();

@@ -23,12 +23,9 @@ use crate::error::{Code, Error, Refusal, Result};
 
 /// `GET`: the boards that the caller may see, with `ETag` and 304.
 pub async fn list(State(app): State<Arc<App>>, from: ClientAddress, headers: HeaderMap) -> Result<Response> {
-    let strictest = app.boards.strictest();
-    let caller = if strictest == Visibility::Public { None } else { caller(&app, &headers, from).await? };
-    let viewer = viewer(&app.accounts, strictest, caller.map(|caller| caller.user)).await?;
+    let boards = visible(&app, &headers, from).await?;
     let now = app.clock.now();
-    let boards = app.boards.visible_to(viewer);
-    let boards = join_all(boards.map(|board| BoardBody::read(&app, board, &board.id, now))).await;
+    let boards = join_all(boards.iter().map(|board| BoardBody::read(&app, board, &board.id, now))).await;
     Ok(etag::respond(&headers, &json!({ "boards": boards })))
 }
 
@@ -40,16 +37,24 @@ pub async fn one(
     address: Result<Path<String>, PathRejection>,
 ) -> Result<Response> {
     let (address, board, _) = find(&app, address, &headers, from).await?;
-    Ok(etag::respond(&headers, &BoardBody::read(&app, board, &address, app.clock.now()).await))
+    Ok(etag::respond(&headers, &BoardBody::read(&app, &board, &address, app.clock.now()).await))
+}
+
+/// The boards that the caller may see.
+pub async fn visible(app: &App, headers: &HeaderMap, from: ClientAddress) -> Result<Vec<Arc<Definition>>> {
+    let strictest = app.boards.strictest();
+    let caller = if strictest == Visibility::Public { None } else { caller(app, headers, from).await? };
+    let viewer = viewer(&app.accounts, strictest, caller.map(|caller| caller.user)).await?;
+    Ok(app.boards.visible_to(viewer))
 }
 
 /// Finds a board that the caller may see. Returns its address, its definition, and the caller, if there is a valid login.
-pub async fn find<'a>(
-    app: &'a App,
+pub async fn find(
+    app: &App,
     address: Result<Path<String>, PathRejection>,
     headers: &HeaderMap,
     from: ClientAddress,
-) -> Result<(String, &'a Definition, Option<Identity>)> {
+) -> Result<(String, Arc<Definition>, Option<Identity>)> {
     let Path(address) = address.map_err(|_| Refusal::BoardNotFound)?;
     let board = app.boards.find(&address)?;
     let caller = caller(app, headers, from).await?;
@@ -72,7 +77,7 @@ async fn caller(app: &App, headers: &HeaderMap, from: ClientAddress) -> Result<O
 
 /// A board, in the documented order of fields.
 #[derive(Serialize)]
-struct BoardBody<'a> {
+pub struct BoardBody<'a> {
     id: &'a str,
     title: &'a str,
     measure: Measure,
@@ -95,7 +100,8 @@ struct PeriodBody {
 }
 
 impl<'a> BoardBody<'a> {
-    async fn read(app: &App, board: &'a Definition, id: &'a str, now: Timestamp) -> Self {
+    /// Reads the current period of a board. `id` is the board's id, or its address as requested.
+    pub async fn read(app: &App, board: &'a Definition, id: &'a str, now: Timestamp) -> Self {
         // The definition is known even if Redis is unavailable.
         let players = app.entries.players(board, id).await.ok().flatten();
         let time = |at: Timestamp| rfc3339(at.as_millisecond());

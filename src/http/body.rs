@@ -171,6 +171,27 @@ impl<'a> Fields<'a> {
         Some(ids)
     }
 
+    /// Whether a field that is not read yet is present and not null.
+    pub fn has(&self, name: &str) -> bool {
+        self.unread.get(name).is_some_and(|value| value.get() != "null")
+    }
+
+    /// All fields that are not read yet, but for null ones, as JSON.
+    ///
+    /// # Errors
+    /// All problems that were found, and every field that cannot be parsed.
+    pub fn rest(mut self) -> Result<Map<String, Value>, Refusal> {
+        let mut rest = Map::new();
+        for (name, value) in std::mem::take(&mut self.unread) {
+            match serde_json::from_str(value.get()) {
+                Ok(Value::Null) => {}
+                Ok(value) => drop(rest.insert(name, value)),
+                Err(_) => self.problems.push(FieldError::new(shortened(&name), UNREADABLE)),
+            }
+        }
+        self.finish().map(|()| rest)
+    }
+
     /// Takes a field's JSON, if it is present and not null.
     fn take(&mut self, name: &str) -> Option<&'a str> {
         self.unread.remove(name).map(RawValue::get).filter(|text| *text != "null")

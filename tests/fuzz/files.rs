@@ -84,10 +84,11 @@ fn a_catalogue_is_valid_or_has_problems() {
 fn check_boards(text: &str) -> Result<(), TestCaseError> {
     match Boards::parse(text, &["race"]) {
         Ok(boards) => {
-            let ids: HashSet<_> = boards.all().iter().map(|board| &board.id).collect();
-            prop_assert_eq!(ids.len(), boards.all().len());
-            prop_assert_eq!(&boards.all()[0].id, "global");
-            for board in boards.all() {
+            let boards = boards.all();
+            let ids: HashSet<_> = boards.iter().map(|board| &board.id).collect();
+            prop_assert_eq!(ids.len(), boards.len());
+            prop_assert_eq!(&boards[0].id, "global");
+            for board in boards.iter() {
                 let now = jiff::Timestamp::from_second(1_795_250_000).unwrap();
                 prop_assert!(board.schedule.containing(now).is_none_or(|period| period.contains(now)));
             }

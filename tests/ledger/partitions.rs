@@ -215,8 +215,8 @@ async fn recent_or_held_entries_are_not_detached() {
     app.database.execute("UPDATE score_history SET held = TRUE").await.unwrap();
     assert!(error(2).await.contains("held"));
     app.database.execute("UPDATE score_history SET held = FALSE").await.unwrap();
-    let period = "INSERT INTO board_periods (board, period, starts_us, ends_us, closes_us, rules)
-                  SELECT 'quarterly', 'all', 0, never, never, '{\"is_total\": false}' FROM (VALUES (9223372036854775807)) AS it (never)";
+    let period = "INSERT INTO board_periods (board, period, starts_us, ends_us, closes_us, rules, counts_from_us)
+                  SELECT 'quarterly', 'all', 0, never, never, '{\"is_total\": false}', 0 FROM (VALUES (9223372036854775807)) AS it (never)";
     app.database.execute(period).await.unwrap();
     assert!(error(2).await.contains("quarterly"), "a period that is not closed needs the month");
     app.database.execute("DELETE FROM board_periods").await.unwrap();

@@ -1,6 +1,7 @@
 //! The admin API, `/api/admin`, for callers with the role `admin`.
 
 mod analytics;
+mod boards;
 mod dead_letters;
 mod periods;
 mod users;
@@ -14,7 +15,7 @@ use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{get, patch, post};
 use serde_json::{Value, json};
 
 use super::auth::Caller;
@@ -50,6 +51,9 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/api/admin/dead-letters", get(dead_letters::list))
         .route("/api/admin/dead-letters/{letterId}/retry", dead_letters::route(DeadLetterAction::Retry))
         .route("/api/admin/dead-letters/{letterId}/discard", dead_letters::route(DeadLetterAction::Discard))
+        .route("/api/admin/boards", post(boards::create))
+        .route("/api/admin/board-preview", post(boards::preview))
+        .route("/api/admin/boards/{board}", patch(boards::change))
         .route("/api/admin/boards/{board}/periods", get(periods::list))
         .route("/api/admin/boards/{board}/periods/{period}", get(periods::one))
         .route("/api/admin/boards/{board}/periods/{period}/close", periods::route(PeriodAction::Close))

@@ -28,7 +28,8 @@ pub async fn list(State(app): State<Arc<App>>, _: Admin, address: Id, mut query:
     let cursor = query.text("cursor");
     let limit = query.number("limit", 1..=200, 25);
     query.finish()?;
-    let page = app.entries.periods(app.boards.find(&address)?, &address, cursor.as_deref(), limit).await?;
+    let board = app.boards.find(&address)?;
+    let page = app.entries.periods(&board, &address, cursor.as_deref(), limit).await?;
     let periods: Value = page.periods.iter().map(show_to_admin).collect();
     let data = json!({ "periods": periods, "next": page.next });
     Ok(envelope::answer(StatusCode::OK, "Periods retrieved successfully", data))
@@ -38,7 +39,8 @@ pub async fn list(State(app): State<Arc<App>>, _: Admin, address: Id, mut query:
 pub async fn one(State(app): State<Arc<App>>, _: Admin, path: PeriodPath, query: Query) -> Result<Response> {
     query.finish()?;
     let Path((address, period)) = path.map_err(|_| Refusal::PeriodNotFound)?;
-    let period = app.entries.one_period(app.boards.find(&address)?, &address, &period).await?;
+    let board = app.boards.find(&address)?;
+    let period = app.entries.one_period(&board, &address, &period).await?;
     let mut data = show_to_admin(&period);
     data["revisions"] = period.revisions.iter().rev().map(|revision| show_revision(revision, true)).collect();
     Ok(envelope::answer(StatusCode::OK, "Period retrieved successfully", data))

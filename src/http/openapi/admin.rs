@@ -90,6 +90,7 @@ pub fn operations() -> Vec<Operation> {
     operations.push(adjust.answer(200, "The score is adjusted", change()));
     operations.extend(letters());
     operations.extend(periods());
+    operations.extend(super::admin_boards::operations());
     operations
 }
 
@@ -316,7 +317,7 @@ fn audit_entry() -> Value {
         (
             "detail",
             or_null(json!({ "type": "object", "additionalProperties": true,
-            "description": "Total scores `before` and `after`, or `refused` if nothing was done; `board` and `period`" })),
+            "description": "Total scores `before` and `after`, or `refused` if nothing was done; `board`, `period`, `definition` and `changes`" })),
         ),
     ]);
     named("AuditEntry", entry)

@@ -160,7 +160,8 @@ fn period_fields() -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn board() -> Value {
+/// A board in a response.
+pub fn board() -> Value {
     let board = object(&[
         ("id", text("The board's id, or its address as requested")),
         ("title", text("Its name for players")),

@@ -2,6 +2,7 @@
 //! with the router and with the responses of a node.
 
 mod admin;
+mod admin_boards;
 mod analytics;
 mod auth;
 mod board;

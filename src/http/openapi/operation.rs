@@ -14,7 +14,7 @@ const JSON: &str = "application/json";
 pub struct Operation {
     /// Path template.
     pub path: &'static str,
-    /// `get` or `post`.
+    /// `get`, `post` or `patch`.
     pub method: &'static str,
     id: &'static str,
     about: Map<String, Value>,
@@ -50,6 +50,11 @@ impl Operation {
     /// A `POST`, with a title and a description.
     pub fn post(path: &'static str, id: &'static str, summary: &str, about: &str) -> Self {
         Self::new("post", path, id, summary, about)
+    }
+
+    /// A `PATCH`, with a title and a description.
+    pub fn patch(path: &'static str, id: &'static str, summary: &str, about: &str) -> Self {
+        Self::new("patch", path, id, summary, about)
     }
 
     fn new(method: &'static str, path: &'static str, id: &'static str, summary: &str, about: &str) -> Self {

@@ -31,7 +31,7 @@ pub async fn close_period(
 ) -> Result<bool, sqlx::Error> {
     let mut transaction = begin_revising(database).await?;
     let row = sqlx::query(
-        "SELECT starts_us, ends_us, rules FROM board_periods
+        "SELECT counts_from_us, ends_us, rules FROM board_periods
          WHERE board = $1 AND period = $2 AND closed_at IS NULL AND held_by IS NULL FOR UPDATE",
     );
     let row = row.bind(key.board).bind(key.period).fetch_optional(&mut *transaction).await?;
@@ -44,7 +44,7 @@ pub async fn close_period(
     Ok(true)
 }
 
-/// Inserts the entries of a period from the ledger. `row` has `starts_us`, `ends_us` and `rules` of the period.
+/// Inserts the entries of a period from the ledger. `row` has `counts_from_us`, `ends_us` and `rules` of the period.
 pub async fn write_entries(
     transaction: &mut PgConnection,
     key: PeriodKey<'_>,
@@ -68,7 +68,7 @@ pub async fn write_entries(
 pub fn push_final_entries(query: &mut QueryBuilder<Postgres>, row: &PgRow) -> Result<(), sqlx::Error> {
     let Json(rules): Json<Rules> = row.try_get("rules")?;
     let span = Span {
-        from_us: row.try_get("starts_us")?,
+        from_us: row.try_get("counts_from_us")?,
         until_us: row.try_get("ends_us")?,
         to_seq: i64::MAX,
         users: None,

@@ -60,7 +60,7 @@ impl Closer {
         let revise = || revise_closed(&ledger.database, &ledger.receipts);
         while run(ledger, "revise_closed_periods", revise()).await? {}
         if has_closed || !self.is_clean {
-            for board in ledger.boards.all() {
+            for board in ledger.boards.all().iter() {
                 let delete = || delete_old_entries(&ledger.database, board);
                 while run(ledger, "delete_old_board_entries", delete()).await? {}
             }

@@ -163,6 +163,13 @@ pub struct Span<'a> {
     pub users: Option<&'a [Uuid]>,
 }
 
+impl Span<'_> {
+    /// Whether an award with this clock can count.
+    pub fn contains(&self, hlc_us: i64) -> bool {
+        (self.from_us..self.until_us).contains(&hlc_us)
+    }
+}
+
 /// The query for the entries of a period: `split`, `user_id`, `username`, `score`, `subscore`, `hlc_us` and `attempts`, in no order.
 pub fn entries_query(rules: &Rules, span: Span<'_>) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new("");

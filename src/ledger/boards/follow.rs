@@ -91,7 +91,8 @@ impl Follower {
         let joined = self.join_loads();
         if self.listed.is_none_or(|at| at.elapsed() > LIST_INTERVAL) {
             let now = Timestamp::from_microsecond(head.now_us).unwrap_or_default();
-            let listed = periods::begin_current(&mut connection, &ledger.boards, now);
+            let boards = ledger.boards.all();
+            let listed = periods::begin_current(&mut connection, &boards, now);
             self.keep(with_timeout("list_open_periods", ANSWER_TIMEOUT, listed).await?);
             self.listed = Some(Instant::now());
         }
@@ -176,12 +177,7 @@ impl Follower {
                 is_everywhere = false;
                 continue;
             };
-            let span = Span {
-                from_us: period.starts_us,
-                until_us: period.ends_us,
-                to_seq: seq,
-                users: Some(&users),
-            };
+            let span = Span { users: Some(&users), ..period.span(seq) };
             let mut query = entries_query(&period.rules, span);
             let rows = query.build().fetch_all(&mut *connection);
             let rows =
@@ -226,8 +222,9 @@ impl Followed {
         floor: i64,
     ) -> Result<(), Fault> {
         let Some(from_seq) = self.stands_at.take_if(|seq| *seq <= to_seq) else { return Ok(()) };
-        let span = self.period.starts_us..self.period.ends_us;
-        let new = entries.iter().filter(|entry| entry.seq > from_seq && span.contains(&entry.hlc_us));
+        let span = self.period.span(to_seq);
+        let is_new = |entry: &&LedgerEntry| entry.seq > from_seq && span.contains(entry.hlc_us);
+        let new = entries.iter().filter(is_new);
         let changes: Vec<EntryChange> = new.flat_map(|entry| entry.changes(&self.period.rules)).collect();
         let batch = EntryBatch { from_seq, to_seq, as_of_ms, floor };
         let rules = entry_rules(&self.period.rules);

@@ -3,7 +3,7 @@
 use futures::TryStreamExt;
 use sqlx::postgres::PgRow;
 
-use super::counting::{Span, entries_query, entry_rules, set_entry};
+use super::counting::{entries_query, entry_rules, set_entry};
 use super::periods::{OpenPeriod, is_closed};
 use crate::db::{begin, sql_fault};
 use crate::error::Fault;
@@ -26,8 +26,7 @@ pub async fn load_period(ledger: &Ledger, period: &OpenPeriod, as_of_ms: i64) ->
     let (to_seq, head_hlc_us): (i64, i64) = head.fetch_one(&mut *snapshot).await.map_err(fault)?;
     let key = period.key();
     let mut load = ledger.store.load_entries(key, entry_rules(&period.rules)).await?;
-    let span = Span { from_us: period.starts_us, until_us: period.ends_us, to_seq, users: None };
-    let mut query = entries_query(&period.rules, span);
+    let mut query = entries_query(&period.rules, period.span(to_seq));
     let mut chunks = query.build().fetch(&mut *snapshot).try_chunks(BATCH);
     let mut entries = 0;
     let mut next = chunks.try_next().await;

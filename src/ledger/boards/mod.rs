@@ -4,6 +4,7 @@
 mod close;
 mod closing;
 mod counting;
+mod created;
 mod follow;
 mod load;
 mod observe;
@@ -16,6 +17,7 @@ mod verify;
 mod verify_closed;
 
 pub use closing::close_periods_forever;
+pub use created::{KnownVersion, follow_created_boards_forever, load_created_boards, read_created_boards};
 pub use follow::follow_boards_forever;
 pub use observe::observe_boards_forever;
 pub use rebuild::{rebuild_board, request_loads};

@@ -38,7 +38,8 @@ pub async fn observe_boards_forever(ledger: Arc<Ledger>) {
 async fn observe(ledger: &Ledger, now_ms: i64) -> Result<Option<i64>, Fault> {
     let query_name = "read_open_periods";
     let mut connection = ledger.database.acquire().await.map_err(|error| sql_fault(query_name, error))?;
-    let listed = list_open(&mut connection, &ledger.boards);
+    let boards = ledger.boards.all();
+    let listed = list_open(&mut connection, &boards);
     let periods = with_timeout(query_name, ANSWER_TIMEOUT, listed).await?;
     drop(connection);
     set_overdue(ledger, &periods, now_ms);
@@ -71,8 +72,8 @@ async fn read_state(ledger: &Ledger, period: &OpenPeriod) -> Result<EntriesPage,
 }
 
 fn set_overdue(ledger: &Ledger, periods: &[OpenPeriod], now_ms: i64) {
-    let boards = ledger.boards.all().iter();
-    let mut overdue_us: BTreeMap<&str, i64> = boards.map(|board| (board.id.as_str(), 0)).collect();
+    let boards = ledger.boards.all();
+    let mut overdue_us: BTreeMap<&str, i64> = boards.iter().map(|board| (board.id.as_str(), 0)).collect();
     for period in periods {
         let longest = overdue_us.entry(period.board.as_str()).or_default();
         *longest = (now_ms * 1000 - period.closes_us).max(*longest);

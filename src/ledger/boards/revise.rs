@@ -60,13 +60,13 @@ pub async fn revise_closed(database: &Database, keys: &ReceiptKeys) -> Result<bo
 /// and those whose entries were deleted are final.
 async fn list_closed(transaction: &mut PgConnection, users: &[Uuid]) -> Result<Vec<PgRow>, sqlx::Error> {
     let list = sqlx::query(
-        "SELECT board, period, starts_us, ends_us, rules FROM board_periods AS it
+        "SELECT board, period, counts_from_us, ends_us, rules FROM board_periods AS it
          WHERE closed_at IS NOT NULL AND has_entries
                AND (starts_us >= (SELECT hlc_us FROM score_history WHERE shard = $2 AND action_type <> 'carried' ORDER BY seq LIMIT 1)
                     OR NOT EXISTS (SELECT FROM ledger_checkpoints WHERE shard = $2 AND is_chain_start))
                AND (EXISTS (SELECT FROM board_entries AS entry WHERE entry.board = it.board AND entry.period = it.period
                                                                      AND entry.user_id = ANY($1))
-                    OR EXISTS (SELECT FROM score_history WHERE user_id = ANY($1) AND hlc_us >= starts_us AND hlc_us < ends_us))
+                    OR EXISTS (SELECT FROM score_history WHERE user_id = ANY($1) AND hlc_us >= counts_from_us AND hlc_us < ends_us))
          ORDER BY ends_us, board",
     );
     list.bind(users).bind(SHARD).fetch_all(transaction).await
@@ -81,7 +81,7 @@ async fn is_changed(
 ) -> Result<bool, sqlx::Error> {
     let Json(rules): Json<Rules> = row.try_get("rules")?;
     let span = Span {
-        from_us: row.try_get("starts_us")?,
+        from_us: row.try_get("counts_from_us")?,
         until_us: row.try_get("ends_us")?,
         to_seq: i64::MAX,
         users: Some(users),

@@ -47,7 +47,7 @@ pub async fn verify_boards(
 pub async fn read_open(ledger: &Ledger, board: Option<&str>) -> Result<Vec<OpenPeriod>, Fault> {
     let fault = |error| sql_fault("read_open_periods", error);
     let mut connection = ledger.database.acquire().await.map_err(fault)?;
-    let periods = list_open(&mut connection, &ledger.boards).await.map_err(fault)?;
+    let periods = list_open(&mut connection, &ledger.boards.all()).await.map_err(fault)?;
     let is_wanted = |period: &OpenPeriod| board.is_none_or(|board| period.board == board);
     Ok(periods.into_iter().filter(is_wanted).collect())
 }
@@ -296,13 +296,8 @@ impl Comparison<'_> {
 
     /// The entries of users on all boards of the period, by the ledger up to where Redis stood at this read.
     async fn compute(&self, users: &[Uuid], page: &EntriesPage) -> Result<Vec<EntryChange>, Fault> {
-        let OpenPeriod { starts_us, ends_us, rules, .. } = self.period;
-        let span = Span {
-            from_us: *starts_us,
-            until_us: *ends_us,
-            to_seq: page.seq.unwrap_or_default(),
-            users: Some(users),
-        };
+        let OpenPeriod { rules, .. } = self.period;
+        let span = Span { users: Some(users), ..self.period.span(page.seq.unwrap_or_default()) };
         let rows = entries_query(rules, span).build().fetch_all(&self.ledger.database).await;
         let rows = rows.map_err(|error| sql_fault("verify_boards", error))?;
         let entries: Result<_, _> = rows.iter().map(|row| set_entry(rules, row)).collect();

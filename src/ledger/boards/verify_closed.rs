@@ -55,7 +55,7 @@ struct ClosedPeriod<'a> {
 impl ClosedPeriod<'_> {
     async fn verify(&mut self, keys: &ReceiptVerifier, report: &mut Report<'_>) -> Result<u64, sqlx::Error> {
         let row = sqlx::query(
-            "SELECT starts_us, ends_us, rules, has_entries FROM board_periods WHERE board = $1 AND period = $2",
+            "SELECT counts_from_us, ends_us, rules, has_entries FROM board_periods WHERE board = $1 AND period = $2",
         );
         let row = row.bind(self.board).bind(self.period).fetch_one(&mut *self.connection).await?;
         let roots = self.check_revisions(keys, report).await?;

@@ -98,7 +98,7 @@ async fn unclosed_period(
 ) -> Result<Option<(String, String)>, sqlx::Error> {
     let needs = sqlx::query_as(
         "SELECT board, period FROM board_periods
-         WHERE closed_at IS NULL AND starts_us < $1 AND NOT (rules->>'is_total')::boolean ORDER BY starts_us, board LIMIT 1",
+         WHERE closed_at IS NULL AND counts_from_us < $1 AND NOT (rules->>'is_total')::boolean ORDER BY starts_us, board LIMIT 1",
     );
     needs.bind(end.start_ms() * 1000).fetch_optional(transaction).await
 }

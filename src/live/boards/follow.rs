@@ -158,7 +158,8 @@ async fn read(live: &Live, board: &Arc<WatchedBoard>) -> Result<Option<Duration>
 /// Reads the best entries, and those of the watchers whose entries changed.
 async fn find_top(live: &Live, board: &WatchedBoard, changed: &ChangedEntries) -> Result<Top> {
     let users: Vec<Uuid> = changed.keys().copied().collect();
-    live.entries.top(live.entries.boards.find(&board.address)?, &board.address, &users).await
+    let definition = live.entries.boards.find(&board.address)?;
+    live.entries.top(&definition, &board.address, &users).await
 }
 
 /// Sends the watchers their entries that changed. `None`: the board has no period now.

@@ -301,7 +301,8 @@ impl Scenario {
             ends_us: i64::MAX,
             is_closed: false,
         };
-        let expected = self.compute(app.boards.find(GLOBAL).unwrap(), &all).sorted(None).into_iter().take(10);
+        let expected =
+            self.compute(&app.boards.find(GLOBAL).unwrap(), &all).sorted(None).into_iter().take(10);
         let expected: Vec<_> =
             expected.map(|entry| (entry.username, entry.result.score as u64, entry.rank)).collect();
         assert_eq!(self.node.board().await, expected);
@@ -310,7 +311,7 @@ impl Scenario {
     async fn compare_period(&self, period: &ModelPeriod) -> usize {
         let app = &self.node.app;
         let board = app.boards.find(&period.board).unwrap();
-        let model = self.compute(board, period);
+        let model = self.compute(&board, period);
         let values: &[&str] = match board.rules.split_by.as_deref() {
             Some("country") => &COUNTRIES,
             Some("mode") => &MODES,
@@ -330,7 +331,7 @@ impl Scenario {
                 top: 0,
                 me: None,
             };
-            let page = app.entries.page(board, query).await.unwrap();
+            let page = app.entries.page(&board, query).await.unwrap();
             let (address, period) = (&address, &period.period);
             for (found, expected) in page.entries.iter().zip(&expected) {
                 assert_eq!(found, expected, "board {address}, period {period}");
