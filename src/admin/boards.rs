@@ -9,7 +9,7 @@ use super::audit::Operation;
 use super::{Decision, audit};
 use crate::admin::Admin;
 use crate::board::{Definition, Period, read_keys};
-use crate::db::{Database, begin, sql_fault};
+use crate::db::{Database, begin, sql_fault, timed};
 use crate::error::{FieldError, Refusal, Result};
 use crate::ledger::read_created_boards;
 
@@ -30,10 +30,15 @@ pub struct BoardPreview {
 /// Checks the keys of a new board as the file's are checked.
 ///
 /// # Errors
-/// The problems of the keys; all periods are over; the id is used; Redis is unavailable.
+/// The problems of the keys; all periods are over; the id is or was used; a store is unavailable.
 pub async fn preview_board(admin: &Admin, keys: &Map<String, Value>) -> Result<BoardPreview> {
     let preview = check(admin, keys, admin.store.now_us().await?)?;
-    if admin.ledger.boards.find(&preview.definition.id).is_ok() {
+    let id = &preview.definition.id;
+    let query_name = "find_board";
+    let find = sqlx::query_scalar("SELECT EXISTS (SELECT FROM boards WHERE id = $1)").bind(id);
+    let found = timed(&admin.metrics, query_name, find.fetch_one(&admin.database)).await;
+    let was_used: bool = found.map_err(|error| sql_fault(query_name, error))?;
+    if was_used || admin.ledger.boards.find(id).is_ok() {
         return Err(Refusal::AlreadyExists { field: "id" }.into());
     }
     Ok(preview)

@@ -11,7 +11,8 @@ use crate::db::{begin, sql_fault};
 use crate::error::{Refusal, Result};
 use crate::store::{EntriesPage, Place, PlacedEntry, Ranked};
 
-const COLUMNS: &str = "position, rank, user_id, username, score, subscore, achieved_us";
+/// The columns of `placed_entry`.
+pub(super) const COLUMNS: &str = "position, rank, user_id, username, score, subscore, achieved_us";
 
 /// The entries of one board in a closed period.
 struct ClosedEntries<'a> {
@@ -149,7 +150,8 @@ impl ClosedEntries<'_> {
     }
 }
 
-fn placed_entry(row: &PgRow) -> Result<PlacedEntry, sqlx::Error> {
+/// Reads an entry.
+pub(super) fn placed_entry(row: &PgRow) -> Result<PlacedEntry, sqlx::Error> {
     let result = Ranked {
         score: row.try_get("score")?,
         subscore: row.try_get("subscore")?,

@@ -4,6 +4,7 @@ mod closed;
 mod entry_body;
 mod history;
 mod periods;
+mod places;
 mod position;
 mod viewer;
 
@@ -23,6 +24,7 @@ use crate::store::{EntriesPage, EntriesQuery, EntryOrder, PeriodKey, Place, Plac
 pub use entry_body::EntryBody;
 pub use history::{PastPeriod, PeriodPage, Revision};
 pub use periods::{BoardPeriod, OpenPeriods};
+pub use places::{BoardPlaces, PeriodPlace};
 use position::Position;
 pub use viewer::viewer;
 

@@ -91,6 +91,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/scores/leaderboard", get(board::leaderboard))
         .route("/api/v1/users/{userId}", get(users::profile))
         .route("/api/v1/users/{userId}/history", get(users::history))
+        .route("/api/v1/users/{userId}/places", get(users::places))
         .route("/api/v1/me", get(users::me))
         .route("/api/v1/callbacks/admob", get(actions::admob))
         .route("/api/v1/ws", get(realtime::open))

@@ -9,12 +9,15 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use super::address::ClientAddress;
 use super::auth::Caller;
+use super::boards::visible;
 use super::etag;
 use super::query::Query;
 use crate::account::{self, Profile, UserRef};
 use crate::app::App;
 use crate::clock::rfc3339;
+use crate::entries::{BoardPlaces, PeriodPlace};
 use crate::error::{Refusal, Result};
 use crate::ledger::{self, PastAward};
 
@@ -43,6 +46,23 @@ pub async fn history(
         body["next"] = next.into();
     }
     Ok(etag::respond(&headers, &body))
+}
+
+/// `GET users/{userId}/places`: current and best places on the boards that the caller may see.
+pub async fn places(
+    State(app): State<Arc<App>>,
+    from: ClientAddress,
+    headers: HeaderMap,
+    id: Id,
+) -> Result<Response> {
+    let user = account::find_player(&app.accounts, reference(id)?).await?;
+    let boards = visible(&app, &headers, from).await?;
+    let places = app.entries.places(&boards, user).await?;
+    let show = |places: &BoardPlaces| {
+        let BoardPlaces { board, current, best } = places;
+        json!({ "board": board, "current": current.as_ref().map(place), "best": best.as_ref().map(place) })
+    };
+    Ok(etag::respond(&headers, &json!({ "places": places.iter().map(show).collect::<Value>() })))
 }
 
 /// `GET me`: the caller's own profile.
@@ -76,6 +96,20 @@ fn show(profile: &Profile) -> Value {
         "score": profile.score,
         "rank": profile.rank,
     })
+}
+
+fn place((period, entry): &PeriodPlace) -> Value {
+    let mut place = json!({
+        "period": period,
+        "position": entry.position,
+        "rank": entry.rank,
+        "score": entry.result.score,
+        "achievedAt": rfc3339(entry.result.hlc_us / 1000),
+    });
+    if let Some(subscore) = entry.result.subscore {
+        place["subscore"] = subscore.into();
+    }
+    place
 }
 
 fn entry(award: &PastAward) -> Value {

@@ -3,6 +3,7 @@
 mod action_tokens;
 mod actions;
 pub mod admin;
+mod admin_boards;
 mod admin_decisions;
 mod admin_listener;
 mod analytics;

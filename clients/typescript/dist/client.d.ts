@@ -4,7 +4,7 @@ import { Game } from './game.js';
 import { Live, type LiveOptions } from './live.js';
 import { type PageOptions } from './players.js';
 import type { RetryOptions } from './retry.js';
-import type { Action, ActionToken, Award, AwardHistoryEntry, AwardHistoryPage, Board, BoardDefinition, BoardEntry, BoardLookup, BoardPage, OwnProfile, PeriodPage, Profile, Proof, Standing, StartedAction, Top10, User } from './types.js';
+import type { Action, ActionToken, Award, AwardHistoryEntry, AwardHistoryPage, Board, BoardDefinition, BoardEntry, BoardLookup, BoardPage, BoardPlaces, OwnProfile, PeriodPage, Profile, Proof, Standing, StartedAction, Top10, User } from './types.js';
 import type { WebSocketConstructor } from './websocket.js';
 /** Options of a client. */
 export interface LaurelOptions {
@@ -91,6 +91,8 @@ export declare class Laurel {
     history(userId: number | string, options?: Omit<PageOptions, 'cursor'>): AsyncGenerator<AwardHistoryEntry, void>;
     /** One page of a player's awards, newest first. */
     historyPage(userId: number | string, options?: PageOptions): Promise<AwardHistoryPage>;
+    /** A player's current and best places on the boards that the user may see. */
+    places(userId: number | string, { signal }?: CallOptions): Promise<readonly BoardPlaces[]>;
     /** Opens a live connection: boards, and the user's own awards. Reconnects until it is closed. */
     live(options?: LiveOptions): Live;
 }

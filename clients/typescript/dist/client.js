@@ -153,6 +153,10 @@ export class Laurel {
     historyPage(userId, options) {
         return this.#players.historyPage(userId, options);
     }
+    /** A player's current and best places on the boards that the user may see. */
+    places(userId, { signal } = {}) {
+        return this.#players.places(userId, signal);
+    }
     /** Opens a live connection: boards, and the user's own awards. Reconnects until it is closed. */
     live(options = {}) {
         return this.#live(options);

@@ -1,6 +1,6 @@
 import type { CallOptions } from './actions.js';
 import type { Rest } from './rest.js';
-import type { AwardHistoryEntry, AwardHistoryPage, OwnProfile, Profile } from './types.js';
+import type { AwardHistoryEntry, AwardHistoryPage, BoardPlaces, OwnProfile, Profile } from './types.js';
 /** Which page of a history. */
 export interface PageOptions extends CallOptions {
     /** Maximum number of entries, 1 to 200. Default 25. */
@@ -14,5 +14,6 @@ export declare class Players {
     me(signal?: AbortSignal): Promise<OwnProfile>;
     profile(userId: number | string, signal?: AbortSignal): Promise<Profile>;
     historyPage(userId: number | string, { limit, cursor, signal }?: PageOptions): Promise<AwardHistoryPage>;
+    places(userId: number | string, signal?: AbortSignal): Promise<readonly BoardPlaces[]>;
     history(userId: number | string, options: Omit<PageOptions, 'cursor'>): AsyncGenerator<AwardHistoryEntry, void>;
 }

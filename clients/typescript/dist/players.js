@@ -16,6 +16,10 @@ export class Players {
             query.set('cursor', cursor);
         return this.rest.bare('GET', `${pathOf(userId)}/history?${query}`, { signal });
     }
+    async places(userId, signal) {
+        const { places } = await this.rest.bare('GET', `${pathOf(userId)}/places`, { signal });
+        return places;
+    }
     async *history(userId, options) {
         let cursor;
         do {

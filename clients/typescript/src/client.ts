@@ -10,8 +10,8 @@ import { Players, type PageOptions } from './players.js';
 import { Rest } from './rest.js';
 import type { RetryOptions } from './retry.js';
 import type {
-  Action, ActionToken, Award, AwardHistoryEntry, AwardHistoryPage, Board, BoardDefinition, BoardEntry, BoardLookup, BoardPage, OwnProfile,
-  PeriodPage, Profile, Proof, Standing, StartedAction, Top10, User,
+  Action, ActionToken, Award, AwardHistoryEntry, AwardHistoryPage, Board, BoardDefinition, BoardEntry, BoardLookup, BoardPage, BoardPlaces,
+  OwnProfile, PeriodPage, Profile, Proof, Standing, StartedAction, Top10, User,
 } from './types.js';
 import type { WebSocketConstructor } from './websocket.js';
 
@@ -204,6 +204,11 @@ export class Laurel {
   /** One page of a player's awards, newest first. */
   historyPage(userId: number | string, options?: PageOptions): Promise<AwardHistoryPage> {
     return this.#players.historyPage(userId, options);
+  }
+
+  /** A player's current and best places on the boards that the user may see. */
+  places(userId: number | string, { signal }: CallOptions = {}): Promise<readonly BoardPlaces[]> {
+    return this.#players.places(userId, signal);
   }
 
   /** Opens a live connection: boards, and the user's own awards. Reconnects until it is closed. */

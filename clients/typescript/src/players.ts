@@ -2,7 +2,7 @@
 
 import type { CallOptions } from './actions.js';
 import type { Rest } from './rest.js';
-import type { AwardHistoryEntry, AwardHistoryPage, OwnProfile, Profile } from './types.js';
+import type { AwardHistoryEntry, AwardHistoryPage, BoardPlaces, OwnProfile, Profile } from './types.js';
 
 /** Which page of a history. */
 export interface PageOptions extends CallOptions {
@@ -27,6 +27,11 @@ export class Players {
     const query = new URLSearchParams({ limit: String(limit) });
     if (cursor !== undefined) query.set('cursor', cursor);
     return this.rest.bare('GET', `${pathOf(userId)}/history?${query}`, { signal });
+  }
+
+  async places(userId: number | string, signal?: AbortSignal): Promise<readonly BoardPlaces[]> {
+    const { places } = await this.rest.bare<{ places: readonly BoardPlaces[] }>('GET', `${pathOf(userId)}/places`, { signal });
+    return places;
   }
 
   async *history(userId: number | string, options: Omit<PageOptions, 'cursor'>): AsyncGenerator<AwardHistoryEntry, void> {

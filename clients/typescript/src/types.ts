@@ -224,6 +224,28 @@ export interface AwardHistoryPage {
   readonly next?: string;
 }
 
+/** A player's place in a period of a board. */
+export interface PeriodPlace {
+  /** Id of the period. */
+  readonly period: string;
+  readonly position: number;
+  readonly rank: number;
+  readonly score: number;
+  readonly subscore?: number;
+  /** When the result was reached. */
+  readonly achievedAt: string;
+}
+
+/** A player's places on one board. */
+export interface BoardPlaces {
+  /** The board's id. */
+  readonly board: string;
+  /** In the current period. */
+  readonly current: PeriodPlace | null;
+  /** The best one in closed periods. */
+  readonly best: PeriodPlace | null;
+}
+
 /** The logged-in user, as far as known. */
 export interface User {
   /** The user's number, used by the game API. Null for logins of an external identity provider. */

@@ -164,17 +164,18 @@ test('entries are requested page by page, and looked up', async () => {
 
 test('profiles are requested by number or UUID, and histories page by page', async () => {
   const [first, second] = [{ entries: [{ points: 1 }, { points: 2 }], next: 'A_-' }, { entries: [{ points: 3 }] }];
-  const { laurel, requests } = scripted([{ body: { userId: 'x' } }, { body: { number: 7 } }, { body: first }, { body: second }, { body: first }]);
+  const { laurel, requests } = scripted([{ body: { userId: 'x' } }, { body: { number: 7 } }, { body: first }, { body: second }, { body: first }, { body: { places: [] } }, { body: first }]);
   assert.deepEqual([await laurel.profile('a/b'), await laurel.me()], [{ userId: 'x' }, { number: 7 }]);
   const points = [];
   for await (const entry of laurel.history(7, { limit: 2 })) points.push(entry.points);
   assert.deepEqual(points, [1, 2, 3]);
   assert.deepEqual(await laurel.historyPage(7, { cursor: 'A_-' }), first);
+  assert.deepEqual(await laurel.places(7), []);
   assert.deepEqual(requests.map(({ url }) => url.slice('http://x/api/v1/'.length)), [
-    'users/a%2Fb', 'me', 'users/7/history?limit=2', 'users/7/history?limit=2&cursor=A_-', 'users/7/history?limit=25&cursor=A_-',
+    'users/a%2Fb', 'me', 'users/7/history?limit=2', 'users/7/history?limit=2&cursor=A_-', 'users/7/history?limit=25&cursor=A_-', 'users/7/places',
   ]);
   for await (const entry of laurel.history(7)) if (entry.points === 1) break;
-  assert.equal(requests.length, 6, 'a page is requested when it is needed');
+  assert.equal(requests.length, 7, 'a page is requested when it is needed');
 });
 
 test('a request fails after the timeout, and with the reason of its signal', async () => {

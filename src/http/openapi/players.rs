@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::operation::Operation;
-use super::schema::{integer, list, named, object, one_of, or_null, range, text, time, uuid};
+use super::schema::{integer, list, named, object, one_of, or_null, range, signed_integer, text, time, uuid};
 use crate::error::Code;
 
 pub fn operations() -> Vec<Operation> {
@@ -26,6 +26,13 @@ pub fn operations() -> Vec<Operation> {
         "Returns a player's awards in pages, newest first, as far as the ledger has them. Points that are held or were voided, and changes \
             by admins, are left out. New awards move no page.",
     );
+    let places = Operation::get(
+        "/api/v1/users/{userId}/places",
+        "getPlaces",
+        "Get a player's places",
+        "Returns a player's place in the current period of each board that the caller may see, and the best place in closed periods whose \
+            entries are kept; of equal ones the earliest. Boards where the player has neither are left out.",
+    );
     let cursor = json!({ "type": "string", "maxLength": 512, "description": "`next` of the previous page" });
     vec![
         me.login()
@@ -36,6 +43,9 @@ pub fn operations() -> Vec<Operation> {
             .optional_parameter("limit", range("Maximum number of entries", 200, 25))
             .optional_parameter("cursor", cursor)
             .cached("Newest first", page()),
+        of_player(places)
+            .optional_login()
+            .cached("In the order of the boards", object(&[("places", list(board_places()))])),
     ]
 }
 
@@ -64,6 +74,24 @@ fn own_profile() -> Value {
         ("email?", text("E-mail address. Absent for users of an identity provider")),
     ]);
     named("OwnProfile", object(&fields))
+}
+
+fn board_places() -> Value {
+    let place = || {
+        let place = object(&[
+            ("period", text("Id of the period")),
+            ("position", integer("Unique place, from 1")),
+            ("rank", integer("Place that equal results share, unless the board's ranking is `ordinal`")),
+            ("score", signed_integer("The score")),
+            ("subscore?", integer("Decides between equal scores")),
+            ("achievedAt", time("When the result was reached")),
+        ]);
+        or_null(named("PeriodPlace", place))
+    };
+    named(
+        "BoardPlaces",
+        object(&[("board", text("The board's id")), ("current", place()), ("best", place())]),
+    )
 }
 
 fn page() -> Value {

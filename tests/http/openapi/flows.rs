@@ -143,6 +143,15 @@ pub async fn players(driver: &mut Driver, node: &TestNode) {
         driver.call(node, operation, Request::default().path_value("player"), 400).await;
     }
     driver.call(node, "getAwardHistory", request().query("cursor=x"), 400).await;
+    eventually("the player to be on a board", async || {
+        let places = node.get(&format!("/api/v1/users/{id}/places")).await;
+        places.body["places"][1].is_object().then_some(())
+    })
+    .await;
+    let places = driver.call(node, "getPlaces", request(), 200).await;
+    let again = request().header("if-none-match", places.header("etag"));
+    driver.call(node, "getPlaces", again, 304).await;
+    driver.call(node, "getPlaces", Request::default().path_value("999"), 404).await;
 }
 
 pub async fn admin(driver: &mut Driver, node: &TestNode) {
@@ -169,8 +178,8 @@ pub async fn admin(driver: &mut Driver, node: &TestNode) {
     }
     // A period that ended long ago, and is closed on demand.
     sqlx::query(
-        "INSERT INTO board_periods (board, period, starts_us, ends_us, closes_us, rules)
-         SELECT board, 'all', 0, 1, ends_us, rules FROM board_periods WHERE board = 'weekly'",
+        "INSERT INTO board_periods (board, period, starts_us, ends_us, closes_us, rules, counts_from_us)
+         SELECT board, 'all', 0, 1, ends_us, rules, 0 FROM board_periods WHERE board = 'weekly'",
     )
     .execute(&node.app.database)
     .await
@@ -195,6 +204,17 @@ pub async fn admin(driver: &mut Driver, node: &TestNode) {
     driver.call(node, "rebuildBoard", because().path_value("global"), 200).await;
     driver.call(node, "rebuildBoard", because().path_value("nothing"), 404).await;
     driver.call(node, "rebuildBoard", because().path_value("weekly").body(json!({})), 400).await;
+    for (id, status, refused) in
+        [("createBoard", 201, 409), ("previewBoard", 200, 400), ("changeBoard", 200, 400)]
+    {
+        let operation = driver.operations().into_iter().find(|operation| operation.id == id).unwrap();
+        let request = || Request::example(&operation).login(&root);
+        driver.call(node, id, request(), status).await;
+        let again = if id == "createBoard" { request() } else { request().body(json!({ "title": "" })) };
+        driver.call(node, id, again, refused).await;
+    }
+    let change = by(&root).path_value("nothing").body(json!({ "title": "x" }));
+    driver.call(node, "changeBoard", change, 404).await;
     for operation in driver.operations().iter().filter(|it| it.path.starts_with("/api/admin/")) {
         driver.call(node, &operation.id, by(&ada).path_value("suspect").body(json!({})), 403).await;
     }
