@@ -19,7 +19,7 @@
 --            next                 token:<hash of the next token>; used by the game flow only
 --            quarantine           quarantine:<userId>
 --            judging              judging:<tokenId>; read under a reservation only
---            once                 once:<digest> of each attestation in the proof
+--            once                 attempts:<userId> if there are rules for attempts; then once:<digest> of each attestation in the proof
 -- Arguments  user                 UUID
 --            number               the user's serial number
 --            username             name on the board
@@ -52,6 +52,7 @@
 --            trace                traceparent; absent: the request is not traced
 --            trace_channel        channel of traces
 --            reservation          reservation for judging, see lib/judging; absent where no webhook judges
+--            attempts             rules of boards with attempts, see lib/attempts; absent if none counts the action
 -- Reply      HEAD_FIELDS (replayed 0 or 1; epoch -1 and run empty: not read), then
 --            OK: + AWARD_FIELDS, then the top list…
 --                rank (0: no points) and rank_before (0: none) count this shard; flush_due_ms 0: none is due, -1: the merged
@@ -60,12 +61,17 @@
 --            ACTION_LIMITED: + { ms to wait, name of the setting that refuses }
 --            PROOF_INVALID: + { now (ms), 1 if the token is younger than it must be }; the token is spent, so nobody can guess again
 --            RESERVED: all checks passed, the proof must be judged; JUDGING: another request's proof is being judged
--- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/limits, lib/session, lib/token, lib/proof, lib/judging, lib/answer, lib/entry, lib/board, lib/personal_update, lib/outbox.
+-- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/limits, lib/session, lib/token, lib/proof, lib/attempts, lib/judging, lib/answer, lib/entry, lib/board, lib/personal_update, lib/outbox.
 
 local LARGEST_SCORE = 9007199254740991
 local MINUTE_MS = 60000
 
 local min_age_ms, max_age_ms, from_ms, until_ms = read_span(proof_span)
+
+local attempt_rules, attempts_key, once_from = attempts and cjson.decode(attempts), nil, ONCE_KEYS_FROM
+if attempts then
+  attempts_key, once_from = KEYS[ONCE_KEYS_FROM], ONCE_KEYS_FROM + 1
+end
 
 local used, reset_ms = 0, 0
 if rate_limit > 0 then
@@ -150,7 +156,7 @@ if state then
 end
 local token_code, token, session, expires_ms = find_token()
 local proof_failed = token_code == OK and verdict ~= NOT_JUDGED
-  and not (verdict == '1' and proof_stands(token.issued, min_age_ms, max_age_ms, from_ms, until_ms, ONCE_KEYS_FROM))
+  and not (verdict == '1' and proof_stands(token.issued, min_age_ms, max_age_ms, from_ms, until_ms, once_from))
 
 -- All checks passed before a webhook was called. A proof that failed there spends the token even if a check refuses by now. Otherwise a
 -- player could make a check refuse in time, for example by reaching a cap with another token, and guess again.
@@ -177,6 +183,10 @@ if not (reservation and proof_failed) then
     if left_ms > wait_ms then
       wait_ms, limit = left_ms, 'points_per_hour'
     end
+  end
+  if attempt_rules and wait_ms == 0 then
+    local verified = verdict ~= NOT_JUDGED and not proof_failed and complete_result(result, token.issued) or nil
+    wait_ms, limit = attempts_wait_ms(attempts_key, attempt_rules, next_hlc(state[3]), verified), 'attempts'
   end
   if wait_ms > 0 then
     return reply(ACTION_LIMITED, 0, { wait_ms, limit })
@@ -222,7 +232,7 @@ if proof_failed then
   return keep_answer(PROOF_INVALID, { now_text, too_young and 1 or 0 })
 end
 spend(token_key, spent_key, flow == 'tokens' and expires_ms + HOUR_MS or expires_ms)
-local once = note_once(until_ms, ONCE_KEYS_FROM)
+local once = note_once(until_ms, once_from)
 
 -- Quarantined players keep earning, but held points stay off the board until an admin approves them.
 local held = shown_score ~= false
@@ -252,6 +262,9 @@ if flow == 'game' then
 end
 
 local hlc_us = int(next_hlc(state[3]))
+if attempt_rules then
+  note_attempt(attempts_key, attempt_rules, tonumber(hlc_us), complete_result(result, token.issued))
+end
 redis.call('HSET', shard_state_key, 'hlc_us', hlc_us)
 write_outbox(outbox_key, {
   kind = 'awarded', id = attempt_id, user = user, action = action, points = points, before = before or '0', after = score,

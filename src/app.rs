@@ -141,6 +141,7 @@ impl App {
             catalogue: catalogue.clone(),
             boards: boards.clone(),
             boards_version: ledger::KnownVersion::default(),
+            attempts: ledger::AttemptRules::default(),
             receipts: receipts.clone(),
             commits: Commits::default(),
             committed: Notify::new(),

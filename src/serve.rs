@@ -182,6 +182,7 @@ fn background(app: &Arc<App>, inboxes: Inboxes) -> Tasks {
     tasks.spawn("rollups", ledger::roll_up_forever(ledger.clone()));
     tasks.spawn("boards", ledger::follow_boards_forever(ledger.clone()));
     tasks.spawn("created boards", ledger::follow_created_boards_forever(ledger.clone()));
+    tasks.spawn("attempts", ledger::follow_attempts_forever(ledger.clone()));
     tasks.spawn("closing of periods", ledger::close_periods_forever(ledger.clone()));
     tasks.spawn("board metrics", ledger::observe_boards_forever(ledger.clone()));
     tasks.spawn("top list refill", ledger::refill_top_forever(ledger.clone()));

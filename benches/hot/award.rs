@@ -97,6 +97,7 @@ fn encode_redeem(bencher: Bencher<'_, '_>) {
         idempotency: None,
         next: None,
         receipt_kid: "receipt-key-name",
+        attempts: None,
     };
     bencher.bench(|| internals::redeem_call(&store, divan::black_box(&redeem)).get_packed_command());
 }

@@ -230,6 +230,7 @@ pub(super) async fn run_redeem(
         idempotency: request.idempotency.as_ref(),
         next: authorized.next.as_ref(),
         receipt_kid: awards.receipts.kid(),
+        attempts: authorized.action.and_then(|action| awards.ledger.attempts.of(&action.kind)),
     };
     awards.store.redeem(&script).await
 }

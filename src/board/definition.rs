@@ -149,6 +149,19 @@ impl Rules {
         self.aggregate != Aggregate::Sum
     }
 
+    /// Whether awards of this action type can count.
+    pub fn counts_action(&self, kind: &str) -> bool {
+        match &self.actions {
+            ActionFilter::All => true,
+            ActionFilter::Types(types) => types.iter().any(|it| it == kind),
+        }
+    }
+
+    /// Whether only awards with a value count.
+    pub fn needs_value(&self) -> bool {
+        self.measure == Measure::Value
+    }
+
     /// Whether adjustments count: only on sums of points over all awards.
     pub fn counts_adjustments(&self) -> bool {
         (self.measure, self.aggregate) == (Measure::Points, Aggregate::Sum)

@@ -16,9 +16,9 @@ mod rollup;
 pub use award_history::{AwardPage, PastAward, award_history};
 pub use board_corrections::record as record_board_correction;
 pub use boards::{
-    KnownVersion, close_periods_forever, follow_boards_forever, follow_created_boards_forever,
-    load_created_boards, observe_boards_forever, read_created_boards, rebuild_board,
-    request_loads as request_board_loads, verify_boards,
+    AttemptRules, KnownVersion, close_periods_forever, follow_attempts_forever, follow_boards_forever,
+    follow_created_boards_forever, load_created_boards, observe_boards_forever, read_created_boards,
+    rebuild_board, request_loads as request_board_loads, verify_boards,
 };
 pub use chain::verify::{Mismatch, VerifyReport, check_forever, check_sample, verify, verify_ledger};
 pub use chain::{GENESIS_HASH, Hash, Link};
@@ -71,6 +71,7 @@ pub struct Ledger {
     pub catalogue: Arc<Catalogue>,
     pub boards: Arc<Boards>,
     pub boards_version: KnownVersion,
+    pub attempts: AttemptRules,
     pub receipts: Arc<ReceiptKeys>,
     pub commits: Commits,
     /// Notified when entries were committed, to wake the follower of the boards.

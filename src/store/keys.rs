@@ -35,7 +35,7 @@ pub const IN_THE_LEDGER: [&str; 3] = ["user:score:", "quarantine:", "ban:"];
 pub const USED_UP: [&str; 3] = ["token:", "session:", "proven:"];
 
 /// How the bare name of every key begins.
-pub const ALL: [&str; 18] = [
+pub const ALL: [&str; 19] = [
     "shard:",
     "leaderboard:",
     "user:score:",
@@ -50,6 +50,7 @@ pub const ALL: [&str; 18] = [
     "rate:",
     "limit:",
     "points:",
+    "attempts:",
     "ban:",
     "quarantine:",
     "banned",
@@ -233,6 +234,10 @@ impl Keys {
 
     pub fn action_limit(&self, user: Uuid, action: &str) -> String {
         self.of_both("limit:", user, action)
+    }
+
+    pub fn attempts(&self, user: Uuid) -> String {
+        self.of_user("attempts:", user)
     }
 
     pub fn points(&self, user: Uuid) -> String {

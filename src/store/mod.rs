@@ -22,7 +22,7 @@ use redis::FromRedisValue;
 pub use board::board_shape::{BoardShape, Bucket};
 pub use board::entry::{BoardEntry, NotABoardEntry};
 pub use board::id::BoardId;
-pub use board::load::{LimitCounts, Load, PointsWon, REMEMBERED_MS, Standing};
+pub use board::load::{AttemptCount, LimitCounts, Load, PointsWon, REMEMBERED_MS, Standing};
 pub use board::load_totals::{Members, Total};
 pub use board::personal_update::PersonalUpdate;
 pub use board::poll::{BoardState, ShardState, TopChange};

@@ -40,6 +40,78 @@ async fn points_per_hour_survive_an_emptied_redis() {
     assert_ledger_matches(&stores).await;
 }
 
+#[tokio::test]
+async fn awards_beyond_the_attempts_of_all_boards_are_refused() {
+    let mut stores = TestStores::with_fake_clock().await;
+    let signer = Signer::new(Algorithm::ES256, "a");
+    std::fs::write(stores.folder.path().join("game.json"), jwks(&[&signer])).unwrap();
+    stores.config.actions.file = stores.write_catalogue(
+        "[keys.game]\njwks_file = \"game.json\"\n\
+         [[action]]\ntype = \"run\"\nnumber = 1\npoints = 0\nproof = { kind = \"none\" }\n\
+         [[action]]\ntype = \"lap\"\nnumber = 2\npoints = 0\nproof = { kind = \"signed\", keys = \"game\" }\n\
+         [[action]]\ntype = \"level\"\nnumber = 3\npoints = 5\nproof = { kind = \"none\" }\n",
+    );
+    // A level counts as an attempt of the sprint, and on `global`, so it is never refused.
+    stores.config.boards.file = stores.write_boards(
+        "[[board]]\nid = \"sprint\"\nperiod = \"day\"\nactions = [\"run\", \"level\"]\nmeasure = \"count\"\nattempts = 2\n\
+         [[board]]\nid = \"ranked\"\nactions = [\"lap\"]\nwhere = { mode = \"ranked\" }\nmeasure = \"value\"\naggregate = \"best\"\n\
+         attempts = 1\nsplit_by = \"country\"\n",
+    );
+    stores.config.tokens.action_interval_seconds = 0;
+    let node = stores.start_node().await;
+    let (ada, bob) = (node.register("ada").await, node.register("bob").await);
+    node.wait_for_boards().await;
+    eventually("the rules to be known", async || node.app.ledger.attempts.of("lap")).await;
+    let lap = async |value: u32, mode: &str, country: &str| {
+        let issued = node.init(&ada, "lap").await.body;
+        let expires_s = node.app.store.now_us().await.unwrap() / 1_000_000 + 60;
+        let claims = json!({
+            "sub": ada.identity.user, "act": "lap", "jti": issued["challenge"]["nonce"], "exp": expires_s,
+            "value": value, "tags": { "mode": mode, "country": country },
+        });
+        let proof = json!({ "attestation": signer.sign(&claims) });
+        node.finalize(&ada, issued["antiSpamToken"].as_str().unwrap(), proof).await
+    };
+    let refused = async |response: TestResponse, most_s: u64| {
+        response.assert_refused(429, "ACTION_LIMIT_REACHED");
+        let wait_s: u64 = response.header("retry-after").parse().unwrap();
+        assert!((1..=most_s).contains(&wait_s), "{wait_s}");
+    };
+    let (day_s, year_s) = (86_400, 365 * 86_400);
+
+    node.award(&ada, "run").await;
+    node.award(&ada, "level").await;
+    let proven = node.prove(&ada, &json!({ "actionType": "run" })).await.body;
+    let redeem = async || node.redeem(&ada, &json!({ "actionToken": proven["actionToken"] })).await;
+    refused(redeem().await, day_s).await;
+    let token = node.issue_token(&ada, "run").await;
+    refused(node.finalize(&ada, &token, Value::Null).await, day_s).await;
+    node.award(&ada, "level").await;
+    node.award(&bob, "run").await;
+
+    // The tags decide which boards count a lap. One that no board counts is not refused, and each country has its own attempts.
+    assert_eq!(lap(7, "ranked", "DE").await.status, 200);
+    refused(lap(6, "ranked", "DE").await, year_s).await;
+    assert_eq!(lap(6, "ranked", "FR").await.status, 200, "the board of another country has room");
+    refused(lap(5, "ranked", "FR").await, year_s).await;
+    assert_eq!(lap(5, "casual", "DE").await.status, 200);
+
+    // The attempts outlast a loss of Redis, and the sprint begins again with its next period.
+    node.wait_for_ledger().await;
+    let mut redis_client = stores.redis_client().await;
+    let _: () = redis_client.query("FLUSHALL").await;
+    eventually("Redis to be loaded", async || (node.app.store.poll_state().await.ok()?.open).then_some(()))
+        .await;
+    let token = node.issue_token(&ada, "run").await;
+    refused(node.finalize(&ada, &token, Value::Null).await, day_s).await;
+    refused(lap(6, "ranked", "DE").await, year_s).await;
+    node.award(&bob, "run").await;
+    assert_ledger_matches(&stores).await;
+    stores.redis.set_clock("+86400");
+    node.award(&ada, "run").await;
+    assert_ledger_matches(&stores).await;
+}
+
 /// Starts a node whose only action needs an attestation, and registers a player.
 async fn start_with_signed_action(stores: &TestStores, signer: &Signer) -> (TestNode, Player) {
     let (keys, catalogue) =

@@ -14,6 +14,7 @@ use proptest::test_runner::{Config, TestCaseError, TestCaseResult, TestError, Te
 use crate::harness::{Player, TestNode, TestStores};
 use calls::{Call, USERS};
 use case::Case;
+use state::ACTIONS;
 
 const CASES: u32 = 12;
 /// Time limit for shrinking a failing sequence.
@@ -21,6 +22,19 @@ const SHRINK_MS: u32 = 60_000;
 
 /// The time that the `elapsed` action needs.
 const MIN_ELAPSED_MS: i64 = 3_600_000;
+
+/// Awards of `free_run` that the board `runs` counts for a player. No other board counts them.
+const RUNS: u32 = 2;
+
+/// Boards for all actions but `free_run`, and one for that action alone.
+fn boards() -> String {
+    let others: Vec<&str> =
+        ACTIONS.iter().map(|action| action.name).filter(|name| *name != "free_run").collect();
+    format!(
+        "[[board]]\nid = \"daily\"\nperiod = \"day\"\nactions = {others:?}\n\
+         [[board]]\nid = \"runs\"\nactions = [\"free_run\"]\nmeasure = \"count\"\nattempts = {RUNS}\n"
+    )
+}
 
 /// The default catalogue with easier proofs of work, an `elapsed` action that only a backdated token can prove, and an action of 0 points.
 fn catalogue() -> String {
@@ -37,9 +51,11 @@ fn laurel_and_the_model_agree_after_every_call() {
         let stores = TestStores::new().await;
         let file = stores.folder.path().join("actions.toml");
         std::fs::write(&file, catalogue()).unwrap();
+        let boards = stores.write_boards(&boards());
         let node = async || {
             let change = |config: &mut laurel::config::Config| {
                 config.actions.file = file.to_str().unwrap().to_owned();
+                config.boards.file = boards.clone();
                 config.tokens.action_interval_seconds = 0;
                 config.tokens.anti_spam_seconds = 3600;
                 config.tokens.session_seconds = 36_000;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::RUNS;
 use super::calls::{AdminAction, ProofChoice};
 use super::state::Outcome::Refused;
 use super::state::{
@@ -80,6 +81,7 @@ impl Model {
         self.check_unused(token)?;
         self.check_daily_cap(request.user, action)?;
         self.check_elapsed_interval(request.user, action)?;
+        self.check_attempts(request.user, action)?;
         self.tokens[token].used = true;
         require(is_valid, UNPROVEN)?;
         Ok(self.award(request.user, action))
@@ -122,6 +124,7 @@ impl Model {
         self.check_session(request.user, bound)?;
         self.check_daily_cap(request.user, action)?;
         self.check_elapsed_interval(request.user, action)?;
+        self.check_attempts(request.user, action)?;
         self.tokens[token].used = true;
         if let (Some(_), Some(live)) = (bound, &mut self.users[request.user].session) {
             live.actions += 1;
@@ -140,6 +143,7 @@ impl Model {
         let Kind::Game { session } = self.tokens[token].kind else { return Err(FOREIGN) };
         require(session == live, OTHER_SESSION)?;
         self.check_daily_cap(request.user, action)?;
+        self.check_attempts(request.user, action)?;
         self.tokens[token].used = true;
         if let Some(live) = &mut self.users[request.user].session {
             live.actions += 1;
@@ -183,10 +187,11 @@ impl Model {
 
     fn award(&mut self, user: usize, action: usize) -> Outcome {
         let now = self.next_event();
-        let Action { points, daily, proof, .. } = ACTIONS[action];
+        let Action { name, points, daily, proof, .. } = ACTIONS[action];
         let state = &mut self.users[user];
         state.has_daily_award |= daily;
         state.has_elapsed_award |= proof == Proof::Elapsed;
+        state.runs += u32::from(name == "free_run");
         state.total += points;
         if points > 0 {
             state.total_since = now;
@@ -223,6 +228,12 @@ impl Model {
     fn check_daily_cap(&self, user: usize, action: usize) -> Result<(), Outcome> {
         let reached = ACTIONS[action].daily && self.users[user].has_daily_award;
         require(!reached, Refused(429, "ACTION_LIMIT_REACHED"))
+    }
+
+    /// Only one board counts the action, and only so many awards of it.
+    fn check_attempts(&self, user: usize, action: usize) -> Result<(), Outcome> {
+        let is_full = ACTIONS[action].name == "free_run" && self.users[user].runs >= RUNS;
+        require(!is_full, Refused(429, "ACTION_LIMIT_REACHED"))
     }
 
     /// Two spans of `elapsed` must not overlap. Checked when a token is redeemed, not when it is issued.

@@ -52,6 +52,8 @@ pub struct User {
     pub has_daily_award: bool,
     /// No sequence takes as long as the waiting time, so a second award is always too early.
     pub has_elapsed_award: bool,
+    /// Awards of `free_run`.
+    pub runs: u32,
     pub session: Option<Session>,
     /// The newest session, which may have ended.
     pub newest_session: Option<usize>,

@@ -98,6 +98,7 @@ pub fn redeem<'a>(user: Uuid, token_id: &'a str) -> Redeem<'a> {
         idempotency: None,
         next: None,
         receipt_kid: "kid",
+        attempts: None,
     }
 }
 

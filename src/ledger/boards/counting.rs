@@ -114,10 +114,7 @@ impl LedgerEntry {
             let counts = rules.counts_adjustments() && ADJUSTMENTS.contains(&self.action.as_str());
             return counts.then_some(self.points);
         }
-        let is_counted = match &rules.actions {
-            ActionFilter::All => true,
-            ActionFilter::Types(types) => types.contains(&self.action),
-        };
+        let is_counted = rules.counts_action(&self.action);
         let has_tags = rules.tags.iter().all(|(name, value)| self.result.tags.get(name) == Some(value));
         match rules.measure {
             _ if !is_counted || !has_tags => None,
@@ -256,7 +253,7 @@ fn push_counted(query: &mut QueryBuilder<Postgres>, rules: &Rules) {
     if let ActionFilter::Types(types) = &rules.actions {
         query.push(" AND action_type = ANY(").push_bind(types.clone()).push(")");
     }
-    if rules.measure == Measure::Value {
+    if rules.needs_value() {
         query.push(" AND note ? 'value'");
     }
     if !rules.tags.is_empty() {

@@ -1,6 +1,7 @@
 //! The boards that follow the ledger: the leader derives their entries from the chain, in its order, and keeps them in Redis until their
 //! period is closed, and then in Postgres.
 
+mod attempts;
 mod close;
 mod closing;
 mod counting;
@@ -16,6 +17,7 @@ mod sweep;
 mod verify;
 mod verify_closed;
 
+pub use attempts::{AttemptRules, count_attempts, follow_attempts_forever};
 pub use closing::close_periods_forever;
 pub use created::{KnownVersion, follow_created_boards_forever, load_created_boards, read_created_boards};
 pub use follow::follow_boards_forever;

@@ -7,6 +7,7 @@ use crate::action::Action;
 use crate::db::sql_fault;
 use crate::error::Fault;
 use crate::ledger::Ledger;
+use crate::ledger::boards::count_attempts;
 use crate::ledger::leader::LeaderLock;
 use crate::store::{LimitCounts, Load, PointsWon};
 
@@ -26,6 +27,7 @@ pub async fn load_limits(
 ) -> Result<(), Fault> {
     let now_ms = ledger.store.now_us().await? / 1000;
     load_action_limits(ledger, leader, loads, now_ms).await?;
+    load_attempts(ledger, leader, loads).await?;
     if ledger.config.limits.points_per_hour > 0 {
         load_hourly_points(ledger, leader, loads, now_ms).await?;
     }
@@ -92,6 +94,22 @@ async fn load_action_limits(
     for chunk in counted.chunks(BATCH) {
         for (load, _) in loads {
             load.limits(chunk).await?;
+        }
+        leader.beat(&ledger.metrics).await?;
+    }
+    Ok(())
+}
+
+/// Each user's attempts on boards that limit them.
+async fn load_attempts(
+    ledger: &Ledger,
+    leader: &mut LeaderLock,
+    loads: &[(Load<'_>, bool)],
+) -> Result<(), Fault> {
+    let counted = count_attempts(ledger, leader.connection()).await;
+    for chunk in counted.map_err(|error| sql_fault("read_attempts", error))?.chunks(BATCH) {
+        for (load, _) in loads {
+            load.attempts(chunk).await?;
         }
         leader.beat(&ledger.metrics).await?;
     }

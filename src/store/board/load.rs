@@ -47,6 +47,21 @@ pub struct PointsWon {
     pub until_ms: i64,
 }
 
+/// Awards of a user that count in a period of a board with `attempts`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptCount {
+    /// UUID of the user.
+    pub user: Uuid,
+    /// Address of the board.
+    pub address: String,
+    /// Id of the period.
+    pub period: String,
+    /// The awards, from 1.
+    pub awards: i64,
+    /// When the period ends (ms); `None`: never.
+    pub until_ms: Option<i64>,
+}
+
 /// A user's total and restrictions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -203,6 +218,26 @@ impl Load<'_> {
         self.load(won.iter().filter(|won| self.has(won.user)).map(set)).await
     }
 
+    /// Sets users' attempts. Periods that end later come later, and decide how long a user's are kept.
+    ///
+    /// # Errors
+    /// Redis is unavailable, or another load has begun.
+    pub async fn attempts(&self, counted: &[AttemptCount]) -> Result<(), Fault> {
+        let set = |count: &AttemptCount| {
+            let key = self.shard.keys.attempts(count.user);
+            let awards = format!("{} {}", count.period, count.awards);
+            let keep = match count.until_ms {
+                Some(until_ms) => {
+                    vec!["PEXPIREAT".to_owned(), key.clone(), (until_ms + REMEMBERED_MS).to_string()]
+                }
+                None => vec!["PERSIST".to_owned(), key.clone()],
+            };
+            [vec!["HSET".to_owned(), key, count.address.clone(), awards], keep]
+        };
+        let its: Vec<_> = counted.iter().filter(|count| self.has(count.user)).collect();
+        self.load(its.into_iter().flat_map(set)).await
+    }
+
     /// Marks attestations as used, given by their digests and expiries (ms). As in `lua/lib/proof.lua` they are remembered for a day longer.
     ///
     /// # Errors
@@ -291,7 +326,7 @@ impl Store {
     }
 }
 
-/// How long a used attestation is remembered after its expiry: as much as Redis' clock may be set back.
+/// How long a used attestation is remembered after its expiry, and attempts after their period: as much as Redis' clock may be set back.
 pub const REMEMBERED_MS: i64 = 86_400_000;
 
 /// Users per command: Lua's unpack takes at most 8,000 words.

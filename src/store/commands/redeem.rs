@@ -1,5 +1,7 @@
 //! `lua/redeem.lua`.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use crate::action::{Flow, Limits, ProofResult};
@@ -13,7 +15,7 @@ use crate::store::{BoardEntry, BoardId, ShardPosition, Store, span_text};
 
 script! {
     redeem as RedeemCall
-        needs [reply clock epoch rate limits session token proof judging answer entry board personal_update outbox]
+        needs [reply clock epoch rate limits session token proof attempts judging answer entry board personal_update outbox]
     keys [
         board shard_state board_state top throttle outbox score token spent rate ban limit hour_points answer session next
         quarantine judging
@@ -54,6 +56,7 @@ script! {
         trace: String,
         trace_channel: &'a str,
         reservation: &'a Reservation => read_reservation,
+        attempts: &'a str,
     }
     fields { HEAD: RedeemHead, AWARD: AwardFields }
 }
@@ -132,6 +135,8 @@ pub struct Redeem<'a> {
     pub next: Option<&'a NextToken>,
     /// Id of the key that signs the receipt.
     pub receipt_kid: &'a str,
+    /// The rules of boards with `attempts` that count the action, for `lua/lib/attempts.lua`.
+    pub attempts: Option<Arc<str>>,
 }
 
 impl Store {
@@ -207,6 +212,8 @@ impl<'a> Redeem<'a> {
         // The script does not read it.
         let unused = || (&names.outbox).into();
         let (key, reservation) = (self.idempotency, self.judging.reservation());
+        let attempts_key = self.attempts.is_some().then(|| names.attempts(self.user));
+        let once = self.verdict.once.iter().map(|digest| names.once(digest));
         RedeemCall {
             board: (&board.scores).into(),
             shard_state: (&names.shard_state).into(),
@@ -226,7 +233,7 @@ impl<'a> Redeem<'a> {
             next: self.next.map_or_else(unused, |next| names.token(&next.hash).into()),
             quarantine: names.quarantine(self.user).into(),
             judging: reservation.map_or_else(unused, |_| names.judging(self.token_id).into()),
-            once: self.verdict.once.iter().map(|digest| names.once(digest)).collect(),
+            once: attempts_key.into_iter().chain(once).collect(),
             user: self.user,
             number: self.number,
             username: self.username,
@@ -259,6 +266,7 @@ impl<'a> Redeem<'a> {
             trace_channel: trace.is_some().then_some(&board.trace_channel),
             trace,
             reservation,
+            attempts: self.attempts.as_deref(),
         }
     }
 }

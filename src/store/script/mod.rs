@@ -83,7 +83,7 @@ macro_rules! libs {
     };
 }
 
-libs!(reply clock epoch rate precheck limits session token proof judging answer entry board merge personal_update outbox entry_order);
+libs!(reply clock epoch rate precheck limits session token proof attempts judging answer entry board merge personal_update outbox entry_order);
 
 macro_rules! scripts {
     ($($name:ident: $Call:path),* $(,)?) => {
