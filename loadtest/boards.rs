@@ -4,7 +4,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use jiff::{SignedDuration, Timestamp, Unit};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::client::Connection;
@@ -40,6 +41,9 @@ const CONNECTIONS: usize = 64;
 const SECONDS: f64 = 30.0;
 const READ_INTERVAL: Duration = Duration::from_millis(10);
 const CHECK_INTERVAL: Duration = Duration::from_millis(5);
+/// A period with all players is created this long before its end, and awards begin to arrive this long before it.
+const EVENT: SignedDuration = SignedDuration::from_secs(90);
+const BEFORE_END: SignedDuration = SignedDuration::from_secs(5);
 /// Sampled players, who play in no other part.
 const SAMPLED: usize = 200;
 
@@ -50,7 +54,6 @@ pub struct Boards {
     bytes_per_entry: f64,
     /// What was measured while awards arrived.
     parts: Vec<(&'static str, Samples)>,
-    closed_in: f64,
 }
 
 /// Samples that were taken while awards arrived.
@@ -94,45 +97,49 @@ pub async fn measure(players: u64) -> Boards {
         let place = population.players.count() - 1 - place % SAMPLED;
         Some(seconds_until_visible(connection, &population.players, place).await)
     };
-    let admin = create_admin(&population).await;
+    let mut parts = Vec::new();
+    let mut keep = |name, samples: Samples| {
+        let samples_ms = |share| percentile_ms(&samples.seconds, share);
+        eprintln!("{name}: p50 {:.1} ms, p99 {:.1} ms", samples_ms(0.5), samples_ms(0.99));
+        parts.push((name, samples));
+    };
+    keep("a page of 25", while_awards_arrive(&population, 1000.0, READ_INTERVAL, page).await);
+    keep("25 around a player", while_awards_arrive(&population, 1000.0, READ_INTERVAL, around).await);
+    let visible = while_awards_arrive(&population, 2000.0, CHECK_INTERVAL, visible).await;
+    keep("an award until all boards count it", visible);
+    let ends_at = create_event(&mut connection, &population).await;
     let close = async |connection: &mut Connection, sample: usize| match sample {
-        0 => Some(seconds_to_close(connection, &admin).await),
+        0 => Some(seconds_to_close(connection, ends_at).await),
         _ => None,
     };
-    let parts = vec![
-        ("a page of 25", while_awards_arrive(&population, 1000.0, READ_INTERVAL, page).await),
-        ("25 around a player", while_awards_arrive(&population, 1000.0, READ_INTERVAL, around).await),
-        (
-            "an award until all boards count it",
-            while_awards_arrive(&population, 2000.0, CHECK_INTERVAL, visible).await,
-        ),
-        ("the close of a period", while_awards_arrive(&population, 1000.0, CHECK_INTERVAL, close).await),
-    ];
-    let closed_in = parts[3].1.seconds[0];
-    Boards { players, loaded_in, bytes_per_entry, parts, closed_in }
+    keep("the close of a period", while_awards_arrive(&population, 1000.0, CHECK_INTERVAL, close).await);
+    Boards { players, loaded_in, bytes_per_entry, parts }
 }
 
-/// Makes one of the active players an admin, and returns the login.
-async fn create_admin(population: &Population) -> String {
+/// Creates a board that counts everything and ends soon, and waits until shortly before that. Returns the end.
+async fn create_event(connection: &mut Connection, population: &Population) -> Timestamp {
     let place = population.players.count() - 1;
     let user = Uuid::try_parse_ascii(population.players.id(place)).unwrap();
     let grant = sqlx::query("UPDATE users SET role = 'admin' WHERE id = $1").bind(user);
     grant.execute(&mut population.database().await).await.unwrap();
-    String::from_utf8(population.players.login(place).to_vec()).unwrap()
+    let admin = std::str::from_utf8(population.players.login(place)).unwrap();
+    let ends_at = Timestamp::now().round(Unit::Second).unwrap() + EVENT;
+    let period = json!({ "from": "2020-01-01T00:00:00", "until": ends_at.strftime("%FT%T").to_string() });
+    let board = json!({ "id": "event", "period": period, "settle": "0s" });
+    connection.post("/api/admin/boards", admin, &board.to_string()).await.unwrap();
+    tokio::time::sleep((ends_at - BEFORE_END).duration_since(Timestamp::now()).unsigned_abs()).await;
+    let board: Value = serde_json::from_str(&connection.get("/api/v1/boards/event").await).unwrap();
+    assert!(board["period"]["players"].as_u64() >= Some(population.count), "loaded in time: {board}");
+    ends_at
 }
 
-/// Closes the weekly period, and returns the seconds until it was closed.
-async fn seconds_to_close(connection: &mut Connection, admin: &str) -> f64 {
-    let board: Value = serde_json::from_str(&connection.get("/api/v1/boards/weekly").await).unwrap();
-    let period = board["period"]["id"].as_str().unwrap();
-    let started = Instant::now();
-    let close = format!("/api/admin/boards/weekly/periods/{period}/close");
-    connection.post(&close, admin, r#"{"reason":"to measure"}"#).await.unwrap();
-    let path = format!("/api/v1/boards/weekly/periods/{period}");
+/// Waits until the event is closed, and returns the seconds since its end.
+async fn seconds_to_close(connection: &mut Connection, ends_at: Timestamp) -> f64 {
     loop {
-        let period: Value = serde_json::from_str(&connection.get(&path).await).unwrap();
-        if period["state"] == "closed" {
-            return started.elapsed().as_secs_f64();
+        let page: Value =
+            serde_json::from_str(&connection.get("/api/v1/boards/event/periods").await).unwrap();
+        if page["periods"][0]["state"] == "closed" {
+            return Timestamp::now().duration_since(ends_at).as_secs_f64();
         }
         tokio::time::sleep(READ_INTERVAL).await;
     }
@@ -243,11 +250,11 @@ fn percentile_ms(samples: &[f64], share: f64) -> f64 {
 impl fmt::Display for Boards {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{HEADING}\n\n{}\n", results::provenance("make bench-boards"))?;
-        let Self { players, loaded_in, bytes_per_entry, parts, closed_in } = self;
+        let Self { players, loaded_in, bytes_per_entry, parts } = self;
         writeln!(
             f,
             "{players} players on each of {} boards. Loading all of them from the ledger: {:.1} s. An entry of the weekly board takes \
-             {bytes_per_entry:.0} bytes of Redis. Closing it: {closed_in:.1} s.\n",
+             {bytes_per_entry:.0} bytes of Redis.\n",
             IDS.len(),
             loaded_in.as_secs_f64()
         )?;
