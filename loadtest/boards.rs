@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp, Unit};
+use laurel::clock::Clock;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -123,11 +124,11 @@ async fn create_event(connection: &mut Connection, population: &Population) -> T
     let grant = sqlx::query("UPDATE users SET role = 'admin' WHERE id = $1").bind(user);
     grant.execute(&mut population.database().await).await.unwrap();
     let admin = std::str::from_utf8(population.players.login(place)).unwrap();
-    let ends_at = Timestamp::now().round(Unit::Second).unwrap() + EVENT;
+    let ends_at = Clock::default().now().round(Unit::Second).unwrap() + EVENT;
     let period = json!({ "from": "2020-01-01T00:00:00", "until": ends_at.strftime("%FT%T").to_string() });
     let board = json!({ "id": "event", "period": period, "settle": "0s" });
     connection.post("/api/admin/boards", admin, &board.to_string()).await.unwrap();
-    tokio::time::sleep((ends_at - BEFORE_END).duration_since(Timestamp::now()).unsigned_abs()).await;
+    tokio::time::sleep((ends_at - BEFORE_END).duration_since(Clock::default().now()).unsigned_abs()).await;
     let board: Value = serde_json::from_str(&connection.get("/api/v1/boards/event").await).unwrap();
     assert!(board["period"]["players"].as_u64() >= Some(population.count), "loaded in time: {board}");
     ends_at
@@ -139,7 +140,7 @@ async fn seconds_to_close(connection: &mut Connection, ends_at: Timestamp) -> f6
         let page: Value =
             serde_json::from_str(&connection.get("/api/v1/boards/event/periods").await).unwrap();
         if page["periods"][0]["state"] == "closed" {
-            return Timestamp::now().duration_since(ends_at).as_secs_f64();
+            return Clock::default().now().duration_since(ends_at).as_secs_f64();
         }
         tokio::time::sleep(READ_INTERVAL).await;
     }

@@ -183,15 +183,14 @@ impl Entries {
         Ok((snapshot, page.users))
     }
 
-    /// Players on a board in its current period; `None`: the board has no current period, or it is not known yet.
-    ///
-    /// # Errors
-    /// Redis is unavailable.
-    pub async fn players(&self, board: &Definition, address: &str) -> Result<Option<u64>> {
-        let Ok(period) = self.period(board, None).await else { return Ok(None) };
+    /// The current period of a board by Redis' clock, and the players on it as far as they are known. `None`: the board has no period now.
+    pub async fn current(&self, board: &Definition, address: &str) -> Option<(BoardPeriod, Option<u64>)> {
+        // Stores that are unavailable are no error: then the definition says which period it is.
+        let period = self.period(board, None).await.ok()?;
         let wanted = Wanted { place: Place::At(0), limit: 0, top: 0, users: &[] };
-        let (snapshot, _) = self.read(address, &period, wanted).await?;
-        Ok(snapshot.as_of_ms.map(|_| snapshot.total))
+        let read = self.read(address, &period, wanted).await.ok();
+        let players = read.and_then(|(snapshot, _)| snapshot.as_of_ms.map(|_| snapshot.total));
+        Some((period, players))
     }
 
     /// Reads the best entries of the period that contains the time of the read by Redis' clock, and the entries of some users.

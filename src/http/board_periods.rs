@@ -62,12 +62,10 @@ pub async fn one(
 
 /// A period in a response. `total`, `root` and `revision` are there once it is closed.
 pub fn show(PastPeriod { period, state, revisions }: &PastPeriod) -> Value {
-    let time =
-        |at_us: i64| Some(at_us).filter(|at| ![i64::MIN, i64::MAX].contains(at)).map(|at| rfc3339(at / 1000));
     let mut body = json!({
         "id": period.id,
-        "startsAt": time(period.starts_us),
-        "endsAt": time(period.ends_us),
+        "startsAt": show_time(period.starts_us),
+        "endsAt": show_time(period.ends_us),
         "state": state,
     });
     if let Some(newest) = revisions.first() {
@@ -76,6 +74,11 @@ pub fn show(PastPeriod { period, state, revisions }: &PastPeriod) -> Value {
         body["revision"] = newest.revision.into();
     }
     body
+}
+
+/// A bound of a period in a response; `None` if the period has none.
+pub fn show_time(at_us: i64) -> Option<String> {
+    Some(at_us).filter(|at| ![i64::MIN, i64::MAX].contains(at)).map(|at| rfc3339(at / 1000))
 }
 
 /// A revision in a response. The names of admins are for admins only.

@@ -7,25 +7,23 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use futures::future::join_all;
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
 use super::address::ClientAddress;
+use super::board_periods::show_time;
 use super::etag;
 use super::headers::bearer_token;
 use crate::account::{self, Identity};
 use crate::app::App;
 use crate::board::{Aggregate, Definition, Measure, Order, Visibility};
-use crate::clock::rfc3339;
 use crate::entries::viewer;
 use crate::error::{Code, Error, Refusal, Result};
 
 /// `GET`: the boards that the caller may see, with `ETag` and 304.
 pub async fn list(State(app): State<Arc<App>>, from: ClientAddress, headers: HeaderMap) -> Result<Response> {
     let boards = visible(&app, &headers, from).await?;
-    let now = app.clock.now();
-    let boards = join_all(boards.iter().map(|board| BoardBody::read(&app, board, &board.id, now))).await;
+    let boards = join_all(boards.iter().map(|board| BoardBody::read(&app, board, &board.id))).await;
     Ok(etag::respond(&headers, &json!({ "boards": boards })))
 }
 
@@ -37,7 +35,7 @@ pub async fn one(
     address: Result<Path<String>, PathRejection>,
 ) -> Result<Response> {
     let (address, board, _) = find(&app, address, &headers, from).await?;
-    Ok(etag::respond(&headers, &BoardBody::read(&app, &board, &address, app.clock.now()).await))
+    Ok(etag::respond(&headers, &BoardBody::read(&app, &board, &address).await))
 }
 
 /// The boards that the caller may see.
@@ -101,28 +99,20 @@ struct PeriodBody {
 
 impl<'a> BoardBody<'a> {
     /// Reads the current period of a board. `id` is the board's id, or its address as requested.
-    pub async fn read(app: &App, board: &'a Definition, id: &'a str, now: Timestamp) -> Self {
-        // The definition is known even if Redis is unavailable.
-        let players = app.entries.players(board, id).await.ok().flatten();
-        let time = |at: Timestamp| rfc3339(at.as_millisecond());
-        let period = board.schedule.containing(now).map(|period| PeriodBody {
+    pub async fn read(app: &App, board: &'a Definition, id: &'a str) -> Self {
+        let current = app.entries.current(board, id).await;
+        // Those of the definition take effect with the next period.
+        let rules = current.as_ref().map_or(&board.rules, |(period, _)| &period.rules);
+        let (measure, aggregate, order, top) = (rules.measure, rules.aggregate, rules.order, rules.top);
+        let period = current.map(|(period, players)| PeriodBody {
+            starts_at: show_time(period.starts_us),
+            ends_at: show_time(period.ends_us),
             id: period.id,
-            starts_at: period.starts_at.map(time),
-            ends_at: period.ends_at.map(time),
             // A period that contains the present is open.
             state: "open",
             players,
         });
-        let Definition { title, rules, decimals, .. } = board;
-        Self {
-            id,
-            title,
-            measure: rules.measure,
-            aggregate: rules.aggregate,
-            order: rules.order,
-            decimals: *decimals,
-            top: rules.top,
-            period,
-        }
+        let Definition { title, decimals, .. } = board;
+        Self { id, title, measure, aggregate, order, decimals: *decimals, top, period }
     }
 }

@@ -75,6 +75,6 @@ fn read(body: &[u8], default_reason: &str) -> Result<(Map<String, Value>, String
 
 async fn show(app: &App, id: &str, status: StatusCode, message: &str) -> Result<Response> {
     let board = app.boards.find(id)?;
-    let body = BoardBody::read(app, &board, id, app.clock.now()).await;
+    let body = BoardBody::read(app, &board, id).await;
     Ok(envelope::answer(status, message, json!(body)))
 }
