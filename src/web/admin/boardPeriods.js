@@ -106,7 +106,7 @@ export function revisionsPanel(board, signal) {
     element.hidden = state !== 'closed';
     if (element.hidden) return;
     load(body, signal, () => get(`${api(board)}/periods/${encodeURIComponent(period)}`, signal), ({ revisions }) => fill(body, [table('Revisions', [
-      { title: 'Revision', class: 'number tight', isHead: true, cell: ({ revision }) => number(revision) },
+      { title: 'Revision', class: 'tight', isHead: true, cell: ({ revision }) => number(revision) },
       { title: 'Time (UTC)', class: 'tight', cell: ({ at }) => make('time', { datetime: at, title: `${asSecond(at)}, ${ago(at)}` }, asMinute(at)) },
       { title: 'By', cell: ({ actor }) => make('span.user', {}, actor) },
       { title: 'Reason', class: 'text', cell: ({ reason }) => make('span.reason', {}, reason) },

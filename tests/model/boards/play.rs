@@ -28,11 +28,11 @@ impl Move {
     pub fn random(random: &mut StdRng) -> Self {
         match random.random_range(0..100) {
             0 => Self::Restrict(Restriction::Ban),
-            1..3 => Self::Restrict(Restriction::Unban),
-            3..5 => Self::Restrict(Restriction::Quarantine),
-            5 => Self::Restrict(Restriction::Approve),
-            6 => Self::Void,
-            7..9 => Self::Adjust(pick(random, &[-30, -5, 5, 7])),
+            1..5 => Self::Restrict(Restriction::Unban),
+            5 => Self::Restrict(Restriction::Quarantine),
+            6..8 => Self::Restrict(Restriction::Approve),
+            8 => Self::Void,
+            9..11 => Self::Adjust(pick(random, &[-30, -5, 5, 7])),
             _ => Self::Award {
                 action: pick(random, &ACTIONS),
                 points: pick(random, &[0, 0, 5, 5, 10, 20]),
