@@ -104,8 +104,8 @@ async fn the_admin_page_over_thousands_of_players() {
     let options = laurel::ledger::SeedOptions { users: 5000, max_score: 99_999, tokens: None };
     laurel::ledger::seed(&app.ledger, &app.accounts.logins, &options, |_| ()).await.unwrap();
     // A period of all these players that ended just now.
-    let settling = "INSERT INTO board_periods (board, period, starts_us, ends_us, closes_us, rules)
-                    SELECT board, '2001-01-01', 0, $1, $1 + 3600000000, rules FROM board_periods WHERE board = 'daily'";
+    let settling = "INSERT INTO board_periods (board, period, starts_us, counts_from_us, ends_us, closes_us, rules)
+                    SELECT board, '2001-01-01', 0, 0, $1, $1 + 3600000000, rules FROM board_periods WHERE board = 'daily'";
     let settling = sqlx::query(settling).bind(app.store.now_us().await.unwrap());
     assert_eq!(settling.execute(&app.database).await.unwrap().rows_affected(), 1);
     run("admin-views.mjs", vec![("ONE", node.base.clone())]).await;

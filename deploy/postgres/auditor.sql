@@ -8,6 +8,6 @@ GRANT USAGE ON SCHEMA public TO laurel_auditor;
 GRANT SELECT ON _sqlx_migrations, deployment, score_history, held_decisions, ledger_heads, ledger_checkpoints TO laurel_auditor;
 GRANT SELECT (id, number, username, score, banned_at, quarantined_at) ON users TO laurel_auditor;
 GRANT SELECT (id, user_id, token_hash) ON user_action TO laurel_auditor;
-GRANT SELECT ON board_periods, board_entries, board_revisions TO laurel_auditor;
+GRANT SELECT ON boards, board_periods, board_entries, board_revisions TO laurel_auditor;
 GRANT SELECT (id, user_id) ON board_corrections TO laurel_auditor;
 GRANT SELECT (state, reason, kind, user_id) ON dead_letters TO laurel_auditor;

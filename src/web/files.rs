@@ -33,6 +33,7 @@ pub const PAGES: &[(&str, &[u8])] = files! { "" as "":
     "admin/index.html"
     "admin/login.js"
     "admin/main.js"
+    "admin/newBoard.js"
     "admin/notices.js"
     "admin/overview.js"
     "admin/player.js"

@@ -205,6 +205,47 @@ test('periods are held, released and closed with a reason, revisions are listed,
   assertQuiet();
 });
 
+test('an event board is created after a preview of its periods', async () => {
+  const { page, assertQuiet } = await openView('#/boards');
+  await page.locator('[data-action=create]').click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: 'Create' }).click();
+  await dialog.getByText('Enter an id.').waitFor();
+  await dialog.getByText('Enter a reason.').waitFor();
+  await dialog.getByLabel('Id').fill('spring-cup');
+  await dialog.getByLabel('Title').fill('Spring <b>cup</b>');
+  await dialog.getByLabel('Actions').fill('watch_ad, watch_adz');
+  await dialog.getByLabel('Time zone').fill('Europe/Berlin');
+  await dialog.getByLabel('From').fill('2030-03-30T18:00');
+  await dialog.getByLabel('Until').fill('2030-03-31T18:00');
+  await dialog.getByText('did you mean watch_ad?').waitFor();
+  await dialog.getByLabel('Actions').fill('watch_ad');
+  const periods = dialog.getByRole('table', { name: 'Its next periods' });
+  // Summer time begins in between.
+  await periods.getByRole('row', { name: /Sat 30 Mar, 17:00 Sun 31 Mar, 16:00 Sun 31 Mar, 16:10/ }).waitFor();
+  await inspect(page, 'admin-board-create');
+  await page.setViewportSize({ width: 360, height: 740 });
+  await fits(page, 'a new board on a phone');
+  await inspect(page, 'admin-board-create-phone');
+  await page.setViewportSize({ width: 1280, height: 900 });
+  await dialog.getByLabel('Period').selectOption('month');
+  assert.equal(await dialog.getByLabel('From').isVisible(), false);
+  await until('five months', async () => (await periods.getByRole('row').count()) === 6);
+  await dialog.getByLabel('Period').selectOption('once');
+  await dialog.getByLabel('Id').fill('weekly');
+  await dialog.getByLabel('Reason').fill('spring');
+  await dialog.getByRole('button', { name: 'Create' }).click();
+  await dialog.getByText(/already/).waitFor();
+  await dialog.getByLabel('Id').fill('spring-cup');
+  await dialog.getByRole('button', { name: 'Create' }).click();
+  await page.getByRole('status').getByText('Board spring-cup is created.').waitFor();
+  await showsHeading(page, 'Spring <b>cup</b>');
+  assert.equal(await page.locator('main b').count(), 0);
+  await page.getByRole('link', { name: 'Audit log' }).click();
+  await page.getByRole('row', { name: /create board/ }).getByText('board spring-cup').waitFor();
+  assertQuiet();
+});
+
 test('an address leads to the players behind it, who can be banned; players and addresses have separate scales', async () => {
   const cheats = [await player('mallory'), await player('trudy'), await player('oscar')];
   for (const [index, { token }] of cheats.entries()) {

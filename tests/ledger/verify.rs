@@ -81,8 +81,8 @@ async fn a_read_only_role_can_verify() {
         let (succeeded, text) = run_laurel(&stores, arguments).await;
         assert!(succeeded && text.contains(counts), "{arguments:?}: {text}");
     }
-    let unsigned = "INSERT INTO board_periods (board, period, starts_us, ends_us, closes_us, rules, closed_at)
-                    SELECT board, '2001-01-01', 1, 2, 2, rules, now() FROM board_periods WHERE board = 'daily'";
+    let unsigned = "INSERT INTO board_periods (board, period, starts_us, counts_from_us, ends_us, closes_us, rules, closed_at)
+                    SELECT board, '2001-01-01', 1, 1, 2, 2, rules, now() FROM board_periods WHERE board = 'daily'";
     sqlx::raw_sql(unsigned).execute(&database).await.unwrap();
     let (succeeded, text) = run_laurel(&stores, &["verify", "--board", "daily"]).await;
     assert!(!succeeded && text.contains("board daily, period 2001-01-01: it has no signed root"), "{text}");

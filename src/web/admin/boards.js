@@ -3,12 +3,13 @@
 import { get } from './api.js';
 import { fill, heading, make, panel, table } from './elements.js';
 import { asSecond, number } from './format.js';
+import { newBoardButton } from './newBoard.js';
 import { load } from './notices.js';
 
 const ORDERS = { desc: 'highest first', asc: 'lowest first' };
 
 export function boards({ signal }) {
-  const { element, body } = panel('boards', 'All boards');
+  const { element, body } = panel('boards', 'All boards', newBoardButton(signal));
   const time = (at) => (at ? make('time', { datetime: at }, asSecond(at)) : '–');
   load(body, signal, () => get('/api/v1/boards', signal), (list) => fill(body, [table('Boards', [
     { title: 'Board', isHead: true, cell: ({ id, title }) => make('a.user', { href: `#/boards/${encodeURIComponent(id)}` }, title) },
