@@ -25,7 +25,7 @@ function openDialog(signal) {
   const period = select('period', [[ONCE, 'Once'], ['day', 'Every day'], ['week', 'Every week'], ['month', 'Every month'], ['none', 'Never ends']]);
   const from = input('period.from', { type: 'datetime-local' });
   const until = input('period.until', { type: 'datetime-local' });
-  const event = make('div.fields', {}, field('From', from), field('Until', until));
+  const times = [field('From', from), field('Until', until)];
   const preview = make('div.preview-periods', { role: 'status' });
   const reason = reasonInput();
   const problem = make('div.outlet', { role: 'alert' });
@@ -41,9 +41,8 @@ function openDialog(signal) {
       field('Order', select('order', [['desc', 'Highest first'], ['asc', 'Lowest first']])),
       field('Attempts, 0 for any number', input('attempts', { value: '0', inputmode: 'numeric' })),
       field('Visible to', select('visibility', [['public', 'Everyone'], ['players', 'Players'], ['admins', 'Admins']])),
-      field('Period', period),
-      field('Time zone', input('time_zone', { value: 'UTC' }))),
-    event, make('div.fields', {}, field('Time to settle', input('settle', { value: '10m' }))),
+      field('Period', period)),
+    make('div.fields.two', {}, times, field('Time zone', input('time_zone', { value: 'UTC' })), field('Time to settle', input('settle', { value: '10m' }))),
     preview, field('Reason, for the audit log', reason), problem, make('div.buttons', {}, cancel, submit));
   const dialog = makeDialog('New board', [make('p', {}, 'It exists on all nodes within a second. The id can’t be used again for another board.')], form);
 
@@ -85,7 +84,7 @@ function openDialog(signal) {
   }
 
   form.addEventListener('input', (change) => {
-    event.hidden = period.value !== ONCE;
+    for (const label of times) label.hidden = period.value !== ONCE;
     if (change.target === reason) return;
     clearTimeout(timer);
     timer = setTimeout(showPreview, PREVIEW_DELAY_MS);
