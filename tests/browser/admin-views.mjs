@@ -235,7 +235,7 @@ test('an event board is created after a preview of its periods', async () => {
   await dialog.getByLabel('Id').fill('weekly');
   await dialog.getByLabel('Reason').fill('spring');
   await dialog.getByRole('button', { name: 'Create' }).click();
-  await dialog.getByText(/already/).waitFor();
+  await dialog.getByRole('alert').getByText(/already/).waitFor();
   await dialog.getByLabel('Id').fill('spring-cup');
   await dialog.getByRole('button', { name: 'Create' }).click();
   await page.getByRole('status').getByText('Board spring-cup is created.').waitFor();
