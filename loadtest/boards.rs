@@ -108,7 +108,7 @@ pub async fn measure(players: u64) -> Boards {
     keep("25 around a player", while_awards_arrive(&population, 1000.0, READ_INTERVAL, around).await);
     let visible = while_awards_arrive(&population, 2000.0, CHECK_INTERVAL, visible).await;
     keep("an award until all boards count it", visible);
-    let ends_at = create_event(&mut connection, &population).await;
+    let ends_at = create_event(&population).await;
     let close = async |connection: &mut Connection, sample: usize| match sample {
         0 => Some(seconds_to_close(connection, ends_at).await),
         _ => None,
@@ -118,7 +118,7 @@ pub async fn measure(players: u64) -> Boards {
 }
 
 /// Creates a board that counts everything and ends soon, and waits until shortly before that. Returns the end.
-async fn create_event(connection: &mut Connection, population: &Population) -> Timestamp {
+async fn create_event(population: &Population) -> Timestamp {
     let place = population.players.count() - 1;
     let user = Uuid::try_parse_ascii(population.players.id(place)).unwrap();
     let grant = sqlx::query("UPDATE users SET role = 'admin' WHERE id = $1").bind(user);
@@ -127,8 +127,11 @@ async fn create_event(connection: &mut Connection, population: &Population) -> T
     let ends_at = Clock::default().now().round(Unit::Second).unwrap() + EVENT;
     let period = json!({ "from": "2020-01-01T00:00:00", "until": ends_at.strftime("%FT%T").to_string() });
     let board = json!({ "id": "event", "period": period, "settle": "0s" });
+    let mut connection = Connection::open(&population.server.address).await;
     connection.post("/api/admin/boards", admin, &board.to_string()).await.unwrap();
     tokio::time::sleep((ends_at - BEFORE_END).duration_since(Clock::default().now()).unsigned_abs()).await;
+    // The node has closed the idle connection.
+    let mut connection = Connection::open(&population.server.address).await;
     let board: Value = serde_json::from_str(&connection.get("/api/v1/boards/event").await).unwrap();
     assert!(board["period"]["players"].as_u64() >= Some(population.count), "loaded in time: {board}");
     ends_at
