@@ -375,7 +375,7 @@ CREATE TABLE admin_audit (
     -- A username, `cli:` and the system user, or `sql:` and the session user.
     actor      VARCHAR(100) NOT NULL,
     -- `grant`, `revoke`, `ban`, `unban`, `adjust`, `quarantine`, `approve`, `void`, `retry_letter`, `discard_letter`, `close_period`,
-    -- `hold_period`, `release_period`, `rebuild_board`.
+    -- `hold_period`, `release_period`, `rebuild_board`, `create_board`, `change_board`.
     action     VARCHAR(20) NOT NULL,
     -- NULL for an operation on a board.
     user_id    UUID REFERENCES users (id),
