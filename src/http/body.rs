@@ -183,7 +183,8 @@ impl<'a> Fields<'a> {
     pub fn rest(mut self) -> Result<Map<String, Value>, Refusal> {
         let mut rest = Map::new();
         for (name, value) in std::mem::take(&mut self.unread) {
-            match serde_json::from_str(value.get()) {
+            let integer = parse_integer(value.get()).and_then(|integer| i64::try_from(integer).ok());
+            match integer.map_or_else(|| serde_json::from_str(value.get()), |integer| Ok(integer.into())) {
                 Ok(Value::Null) => {}
                 Ok(value) => drop(rest.insert(name, value)),
                 Err(_) => self.problems.push(FieldError::new(shortened(&name), UNREADABLE)),

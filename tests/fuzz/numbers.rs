@@ -11,12 +11,15 @@ use crate::http::admin::create_admin;
 
 /// Integers are exact below this.
 const MAX_EXACT: i64 = 1 << 53;
-/// All integer fields of request bodies: path and name.
+/// All integer fields of request bodies, without those of boards: path and name.
 const BODY_FIELDS: [(&str, &str); 3] = [
     ("/api/score/update", "points"),
     ("/api/v1/action-tokens", "actionId"),
     ("/api/admin/users/{userId}/adjust", "points"),
 ];
+/// The integer keys of a board, with the least and the greatest value.
+const BOARD_KEYS: [(&str, i64, i64); 4] =
+    [("attempts", 0, 1_000_000), ("decimals", 0, 9), ("keep_periods", 1, 10_000), ("top", 3, 100)];
 const GAME_TOKEN: &str = "act_a1b2c3d4e5f6g7h8i9j0";
 
 /// Spellings of an integer in JSON. Godot, PHP and Gson write some of these.
@@ -99,6 +102,11 @@ impl Target {
         let body = format!("{{\"points\":{points},\"reason\":\"a number\"}}");
         self.send(Method::POST, "/api/admin/users/root/adjust", body).await
     }
+
+    async fn preview_board(&self, key: &str, number: &str) -> TestResponse {
+        let body = format!("{{\"id\":\"cup\",\"{key}\":{number}}}");
+        self.send(Method::POST, "/api/admin/board-preview", body).await
+    }
 }
 
 /// Follows the `$ref` of a schema.
@@ -137,6 +145,10 @@ fn the_list_of_integer_fields_is_complete() {
         }
     }
     let mut expected = BODY_FIELDS.to_vec();
+    for path in ["/api/admin/boards", "/api/admin/board-preview"] {
+        expected.extend(BOARD_KEYS.map(|(key, ..)| (path, key)));
+    }
+    expected.push(("/api/admin/boards/{board}", "keep_periods"));
     found.sort_unstable();
     expected.sort_unstable();
     assert_eq!(found, expected);
@@ -161,6 +173,11 @@ fn bodies_accept_every_spelling_of_an_integer() {
                 let expected = if number == 10 { "TOKEN_NOT_FOUND" } else { "INVALID_POINTS" };
                 let answer = target.update(&text).await;
                 prop_assert_eq!(answer.code(), expected, "{}", text);
+                // Each key with a part of the numbers.
+                let (key, least, most) = BOARD_KEYS[number.unsigned_abs() as usize % BOARD_KEYS.len()];
+                let answer = target.preview_board(key, &text).await;
+                let refused = if (least..=most).contains(&number) { vec![] } else { vec![key] };
+                prop_assert_eq!(answer.fields(), refused, "{} {}: {}", key, text, answer.text);
                 let answer = target.prove(&text).await;
                 let expected = match number {
                     ..0 => "VALIDATION_ERROR",
@@ -202,6 +219,10 @@ fn bodies_refuse_non_integers() {
             let answer = target.update(&text).await;
             prop_assert_eq!(answer.code(), "INVALID_POINTS", "{}", text);
             prop_assert_eq!(&answer.body["message"], "Invalid points value");
+            for (key, ..) in BOARD_KEYS {
+                let answer = target.preview_board(key, &text).await;
+                prop_assert_eq!(answer.fields(), [key], "{}", text);
+            }
             for answer in [target.prove(&text).await, target.adjust(&text).await] {
                 prop_assert_eq!(answer.code(), "VALIDATION_ERROR", "{}", text);
                 prop_assert!([["actionId"], ["points"]].iter().any(|fields| answer.fields() == fields));
