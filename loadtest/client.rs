@@ -34,12 +34,12 @@ impl Connection {
     /// Sends a request and returns the response's body.
     ///
     /// # Errors
-    /// The status is not 200. The error is the whole response.
+    /// The status is not of success. The error is the whole response.
     pub async fn post(&mut self, path: &str, login: &str, body: &str) -> Result<String, String> {
         self.send(&post(path, login, body)).await
     }
 
-    /// Requests a path that answers 200, and returns the body.
+    /// Requests a path that answers with success, and returns the body.
     pub async fn get(&mut self, path: &str) -> String {
         self.send(&format!("GET {path} HTTP/1.1\r\nhost: laurel\r\n\r\n")).await.unwrap()
     }
@@ -51,7 +51,7 @@ impl Connection {
             let count = self.stream.read_buf(&mut self.buffer).await.unwrap();
             assert!(count > 0, "the node closed the connection");
             if let Some(response) = read_response(&self.buffer) {
-                let is_ok = response.status == 200;
+                let is_ok = (200..300).contains(&response.status);
                 let text = String::from_utf8_lossy(if is_ok { response.body } else { &self.buffer });
                 return if is_ok { Ok(text.into_owned()) } else { Err(text.into_owned()) };
             }
