@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Schedule, Span};
+use super::{Period, Schedule, Span};
 
 /// Which awards a board counts by their action.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,6 +140,13 @@ impl Default for Rules {
             top: 10,
             attempts: 0,
         }
+    }
+}
+
+impl Definition {
+    /// When a period is closed, in µs since the Unix epoch; `i64::MAX` if it never ends.
+    pub fn closes_us(&self, period: &Period) -> i64 {
+        period.ends_us().saturating_add(self.settle.micros())
     }
 }
 

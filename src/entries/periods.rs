@@ -73,13 +73,12 @@ struct OpenList {
 impl BoardPeriod {
     /// A period that no leader has begun yet.
     pub(super) fn not_begun(board: &Definition, period: Period) -> Self {
-        let ends_us = period.ends_us();
         Self {
             board: board.id.clone(),
             starts_us: period.starts_us(),
+            ends_us: period.ends_us(),
+            closes_us: board.closes_us(&period),
             id: period.id,
-            ends_us,
-            closes_us: ends_us.saturating_add(board.settle.micros()),
             held_by: None,
             rules: board.rules.clone(),
             is_closed: false,

@@ -7,13 +7,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
+use super::super::board_periods::show_time;
 use super::super::boards::BoardBody;
 use super::super::body::{Body, Fields};
 use super::super::{envelope, idempotency};
 use super::{Admin, Id};
 use crate::admin::{self, Decision};
 use crate::app::App;
-use crate::clock::rfc3339;
+use crate::board::Period;
 use crate::error::{Refusal, Result};
 
 /// `POST boards`: creates a board from the keys of `boards.toml` as JSON.
@@ -35,14 +36,12 @@ pub async fn create(
 pub async fn preview(State(app): State<Arc<App>>, _: Admin, Body(body): Body) -> Result<Response> {
     let (keys, _) = read(&body, "")?;
     let admin::BoardPreview { definition, periods } = admin::preview_board(&app.admin, &keys).await?;
-    let time = |at_us: Option<i64>| at_us.map(|at_us| rfc3339(at_us / 1000));
-    let period = |period: &crate::board::Period| {
-        let ends_us = period.ends_at.map(|_| period.ends_us());
+    let period = |period: &Period| {
         json!({
             "id": period.id,
-            "startsAt": time(period.starts_at.map(|_| period.starts_us())),
-            "endsAt": time(ends_us),
-            "closesAt": time(ends_us.map(|at_us| at_us + definition.settle.micros())),
+            "startsAt": show_time(period.starts_us()),
+            "endsAt": show_time(period.ends_us()),
+            "closesAt": show_time(definition.closes_us(period)),
         })
     };
     let data = json!({ "periods": periods.iter().map(period).collect::<Value>() });

@@ -7,11 +7,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::super::body::{Body, Fields};
+use super::super::body::Body;
 use super::super::envelope;
 use super::super::query::Query;
-use super::{Admin, Id};
-use crate::admin::{self, DeadLetter, DeadLetterAction, Decision};
+use super::{Admin, Id, read_decision};
+use crate::admin::{self, DeadLetter, DeadLetterAction};
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::{Refusal, Result};
@@ -58,11 +58,8 @@ pub async fn decide(
     body: &[u8],
     fate: DeadLetterAction,
 ) -> Result<Response> {
-    let mut fields = Fields::read(body)?;
-    let reason = fields.text("reason", Decision::read_reason);
-    fields.finish()?;
+    let decision = read_decision(actor, body)?;
     let id = id.ok().and_then(|it| it.0.parse().ok()).ok_or(Refusal::NotFound)?;
-    let decision = Decision { actor, host: None, reason: reason.unwrap_or_default() };
     let state = admin::decide_dead_letter(&app.admin, id, fate, &decision).await?;
     Ok(envelope::answer(StatusCode::OK, "Done", json!({ "letterId": id, "state": state })))
 }

@@ -138,6 +138,14 @@ async fn audit(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Re
     Ok(envelope::answer(StatusCode::OK, "Audit retrieved successfully", data.collect()))
 }
 
+/// Reads a body that has nothing but the reason.
+fn read_decision(actor: String, body: &[u8]) -> Result<Decision> {
+    let mut fields = Fields::read(body)?;
+    let reason = fields.text("reason", Decision::read_reason);
+    fields.finish()?;
+    Ok(Decision { actor, host: None, reason: reason.unwrap_or_default() })
+}
+
 async fn find(app: &App, id: Id) -> Result<User> {
     let id = id.map(|Path(it)| it).unwrap_or_default();
     admin::find_user(&app.admin, &id).await
@@ -151,12 +159,9 @@ async fn decide(
     body: &[u8],
     restriction: Restriction,
 ) -> Result<Response> {
-    let mut fields = Fields::read(body)?;
-    let reason = fields.text("reason", Decision::read_reason);
-    fields.finish()?;
+    let decision = read_decision(actor, body)?;
     let key = idempotency::key(headers)?;
     let user = find(app, id).await?;
-    let decision = Decision { actor, host: None, reason: reason.unwrap_or_default() };
     admin::restrict(&app.admin, user.id, restriction, key, &decision).await?;
     refresh_board(app).await;
     let data = json!({ "userId": user.number, "username": user.username, "action": restriction.as_str() });
@@ -170,12 +175,9 @@ async fn void(
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Response> {
-    let mut fields = Fields::read(&body)?;
-    let reason = fields.text("reason", Decision::read_reason);
-    fields.finish()?;
+    let decision = read_decision(actor, &body)?;
     let key = idempotency::key(&headers)?;
     let user = find(&app, id).await?;
-    let decision = Decision { actor, host: None, reason: reason.unwrap_or_default() };
     let changed = admin::void(&app.admin, user.id, key, &decision).await?;
     refresh_board(&app).await;
     Ok(envelope::answer(StatusCode::OK, "Held points removed", show_change(&user, changed)))

@@ -10,11 +10,11 @@ use axum::routing::MethodRouter;
 use serde_json::{Value, json};
 
 use super::super::board_periods::{show, show_revision};
-use super::super::body::{Body, Fields};
+use super::super::body::Body;
 use super::super::query::Query;
 use super::super::{envelope, idempotency};
-use super::{Admin, Id};
-use crate::admin::{self, Decision, PeriodAction};
+use super::{Admin, Id, read_decision};
+use crate::admin::{self, PeriodAction};
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::entries::PastPeriod;
@@ -74,13 +74,10 @@ async fn decide(
     body: &[u8],
     action: PeriodAction,
 ) -> Result<Response> {
-    let mut fields = Fields::read(body)?;
-    let reason = fields.text("reason", Decision::read_reason);
-    fields.finish()?;
+    let decision = read_decision(actor, body)?;
     let key = idempotency::key(headers)?;
     let Path((address, period)) = path.map_err(|_| Refusal::PeriodNotFound)?;
     let board = app.boards.find(&address)?;
-    let decision = Decision { actor, host: None, reason: reason.unwrap_or_default() };
     admin::decide_period(&app.admin, &board.id, &period, action, key, &decision).await?;
     let data = json!({ "board": board.id, "period": period, "action": action.as_str() });
     Ok(envelope::answer(StatusCode::OK, "Done", data))
@@ -94,13 +91,10 @@ pub async fn rebuild(
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Response> {
-    let mut fields = Fields::read(&body)?;
-    let reason = fields.text("reason", Decision::read_reason);
-    fields.finish()?;
+    let decision = read_decision(actor, &body)?;
     let key = idempotency::key(&headers)?;
     let Path(address) = address.map_err(|_| Refusal::BoardNotFound)?;
     let board = app.boards.find(&address)?;
-    let decision = Decision { actor, host: None, reason: reason.unwrap_or_default() };
     let periods = admin::rebuild(&app.admin, &board.id, key, &decision).await?;
     let data = json!({ "board": board.id, "periods": periods });
     Ok(envelope::answer(StatusCode::OK, "The leader loads the board", data))

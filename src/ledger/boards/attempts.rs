@@ -11,11 +11,9 @@ use serde::Serialize;
 use sqlx::{PgConnection, Row};
 
 use super::counting::entries_query;
-use super::periods::{OpenPeriod, list_open};
+use super::periods::{OpenPeriod, list_open, read_open};
 use crate::action::{Action, Catalogue};
 use crate::board::{Definition, Recurrence, Rules};
-use crate::db::{ANSWER_TIMEOUT, sql_fault, with_timeout};
-use crate::error::Fault;
 use crate::ledger::Ledger;
 use crate::store::AttemptCount;
 
@@ -81,7 +79,7 @@ pub async fn follow_attempts_forever(ledger: Arc<Ledger>) {
         let boards = ledger.boards.all();
         let refusable = find_refusable(&ledger.catalogue, &boards);
         if !refusable.is_empty() {
-            match read_open(&ledger, &boards).await {
+            match read_open(&ledger).await {
                 Ok(periods) => open = periods,
                 Err(fault) => tracing::debug!(%fault, "open periods not read, using the older list"),
             }
@@ -91,12 +89,6 @@ pub async fn follow_attempts_forever(ledger: Arc<Ledger>) {
         ledger.attempts.0.store(Arc::new(rules));
         tokio::time::sleep(INTERVAL).await;
     }
-}
-
-async fn read_open(ledger: &Ledger, boards: &[Arc<Definition>]) -> Result<Vec<OpenPeriod>, Fault> {
-    let query_name = "read_open_periods";
-    let mut connection = ledger.database.acquire().await.map_err(|error| sql_fault(query_name, error))?;
-    with_timeout(query_name, ANSWER_TIMEOUT, list_open(&mut connection, boards)).await
 }
 
 /// The actions of 0 points, which `global` does not count, without those that another board always counts.

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::counting::order;
-use super::periods::{OpenPeriod, list_open};
-use crate::db::{ANSWER_TIMEOUT, sql_fault, with_timeout};
+use super::periods::{OpenPeriod, read_open};
 use crate::error::Fault;
 use crate::ledger::Ledger;
 use crate::store::{EntriesPage, EntriesQuery, Place};
@@ -36,12 +35,7 @@ pub async fn observe_boards_forever(ledger: Arc<Ledger>) {
 
 /// Returns until when all boards are complete (ms by Redis' clock); `None` if one is not loaded.
 async fn observe(ledger: &Ledger, now_ms: i64) -> Result<Option<i64>, Fault> {
-    let query_name = "read_open_periods";
-    let mut connection = ledger.database.acquire().await.map_err(|error| sql_fault(query_name, error))?;
-    let boards = ledger.boards.all();
-    let listed = list_open(&mut connection, &boards);
-    let periods = with_timeout(query_name, ANSWER_TIMEOUT, listed).await?;
-    drop(connection);
+    let periods = read_open(ledger).await?;
     set_overdue(ledger, &periods, now_ms);
     let mut complete_until_ms = None;
     let mut is_loaded = true;

@@ -10,6 +10,9 @@ use sqlx::{PgConnection, PgExecutor, Row};
 
 use super::counting::Span;
 use crate::board::{Definition, GLOBAL, Period, Rules};
+use crate::db::{ANSWER_TIMEOUT, sql_fault, with_timeout};
+use crate::error::Fault;
+use crate::ledger::Ledger;
 use crate::store::PeriodKey;
 
 /// A period that is not closed.
@@ -131,10 +134,20 @@ async fn begin_period(
     );
     let ends_us = period.ends_us();
     let insert = insert.bind(&board.id).bind(&period.id).bind(period.starts_us()).bind(ends_us);
-    let closes_us = ends_us.saturating_add(board.settle.micros());
+    let closes_us = board.closes_us(period);
     let counts_from_us = if board.backfill { i64::MIN } else { since_us };
     let insert = insert.bind(closes_us).bind(Json(&board.rules)).bind(counts_from_us);
     Ok(insert.execute(connection).await?.rows_affected() > 0)
+}
+
+/// Reads the periods that are not closed.
+///
+/// # Errors
+/// Postgres is unavailable.
+pub async fn read_open(ledger: &Ledger) -> Result<Vec<OpenPeriod>, Fault> {
+    let query_name = "read_open_periods";
+    let mut connection = ledger.database.acquire().await.map_err(|error| sql_fault(query_name, error))?;
+    with_timeout(query_name, ANSWER_TIMEOUT, list_open(&mut connection, &ledger.boards.all())).await
 }
 
 /// The periods that are not closed.

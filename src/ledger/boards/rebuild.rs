@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::periods::OpenPeriod;
-use super::verify::read_open;
+use super::verify::read_open_of;
 use crate::error::Fault;
 use crate::ledger::Ledger;
 use crate::ledger::leader::LeaderLock;
@@ -17,7 +17,7 @@ const STUCK: Duration = Duration::from_secs(30);
 /// # Errors
 /// A store is unavailable.
 pub async fn request_loads(ledger: &Ledger, board: Option<&str>) -> Result<Vec<OpenPeriod>, Fault> {
-    let periods = read_open(ledger, board).await?;
+    let periods = read_open_of(ledger, board).await?;
     for period in &periods {
         ledger.store.request_entries_load(period.key()).await?;
     }
@@ -62,7 +62,7 @@ pub async fn rebuild_board(ledger: &Ledger, board: &str, progress: impl Fn(u64))
         if changed.elapsed() > STUCK {
             return Err(fault("the ledger leader does not load it; its log has the reason"));
         }
-        if read_open(ledger, Some(board)).await?.len() < periods.len() {
+        if read_open_of(ledger, Some(board)).await?.len() < periods.len() {
             return Err(fault("a period was closed in the meantime; run the command again"));
         }
     }

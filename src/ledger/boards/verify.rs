@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::counting::{Span, entries_query, order, set_entry};
-use super::periods::{OpenPeriod, list_open};
+use super::periods::{OpenPeriod, read_open};
 use super::verify_closed::verify_closed;
 use crate::board::Ranking;
 use crate::db::sql_fault;
@@ -37,19 +37,17 @@ pub async fn verify_boards(
     report: &mut Report<'_>,
 ) -> Result<u64, Fault> {
     let mut entries = verify_closed(ledger, board, report).await?;
-    for period in read_open(ledger, board).await? {
+    for period in read_open_of(ledger, board).await? {
         entries += Comparison { ledger, period: &period }.run(report).await?;
     }
     Ok(entries)
 }
 
 /// The open periods of all boards, or of one.
-pub async fn read_open(ledger: &Ledger, board: Option<&str>) -> Result<Vec<OpenPeriod>, Fault> {
-    let fault = |error| sql_fault("read_open_periods", error);
-    let mut connection = ledger.database.acquire().await.map_err(fault)?;
-    let periods = list_open(&mut connection, &ledger.boards.all()).await.map_err(fault)?;
-    let is_wanted = |period: &OpenPeriod| board.is_none_or(|board| period.board == board);
-    Ok(periods.into_iter().filter(is_wanted).collect())
+pub async fn read_open_of(ledger: &Ledger, board: Option<&str>) -> Result<Vec<OpenPeriod>, Fault> {
+    let mut periods = read_open(ledger).await?;
+    periods.retain(|period| board.is_none_or(|board| period.board == board));
+    Ok(periods)
 }
 
 /// The board of one value of the tag that the board is split by, or of all values.
@@ -276,7 +274,7 @@ impl Comparison<'_> {
             if page.seq.is_some() {
                 return Ok(Some(page));
             }
-            let open = read_open(self.ledger, Some(&self.period.board)).await?;
+            let open = read_open_of(self.ledger, Some(&self.period.board)).await?;
             if !open.iter().any(|period| period.id == self.period.id) {
                 return Ok(None);
             }
