@@ -20,7 +20,10 @@ async fn run(script: &'static str, environment: Vec<(&'static str, String)>) {
         .await
         .unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{stdout}\n{}", String::from_utf8_lossy(&output.stderr));
+    // Last, where they are found in a long log.
+    let failures: Vec<&str> = stdout.split("# Subtest: ").filter(|test| test.contains("\nnot ok ")).collect();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stdout}\n{stderr}\nFailed:\n{}", failures.concat());
     assert!(!stdout.contains("# pass 0"), "{stdout}");
 }
 

@@ -12,7 +12,7 @@ use crate::error::Result;
 /// Postgres is unavailable.
 pub async fn viewer(accounts: &Accounts, visibility: Visibility, caller: Option<Uuid>) -> Result<Viewer> {
     Ok(match (caller, visibility) {
-        (None, _) | (_, Visibility::Public) => Viewer::Anonymous,
+        (None, _) => Viewer::Anonymous,
         (Some(user), Visibility::Admins) if account::is_admin(accounts, user).await? => Viewer::Admin,
         (Some(_), _) => Viewer::Player,
     })

@@ -67,9 +67,9 @@ test('tabs share a login, and a logout does not remove a newer one', async () =>
   await two.waitForSelector('.action progress:not([hidden])');
   await play(one, 'Answer a question');
   await one.waitForSelector('#quiz[open]');
+  await two.click('#log-out');
   const sent = [];
   two.on('request', (request) => { if (request.url().endsWith('/finalize')) sent.push(request.url()); });
-  await two.click('#log-out');
   await one.waitForSelector('#sign-in:not([hidden])');
   await one.waitForSelector('#quiz:not([open])', { state: 'attached' });
   await register(two, 'pia');

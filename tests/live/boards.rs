@@ -1,9 +1,11 @@
 //! Boards that clients subscribe to by name.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::clients::{ALL, Protocol, Subscriber};
 use crate::harness::{Player, TestNode, TestStores, eventually};
+use crate::http::admin::create_admin;
 use crate::scripts::clock::set_clock;
 
 const BOARDS: &str = "
@@ -233,4 +235,48 @@ async fn a_new_period_is_shown_at_once_and_its_version_is_newer() {
     let again = client.wait_for_entries("daily", &[("ada", 10, 1)]).await;
     assert_eq!(again["period"], tomorrow["period"]);
     assert_eq!(own_entry(&mut client, "daily").await["period"], tomorrow["period"]);
+}
+
+#[tokio::test]
+async fn who_may_not_see_a_board_any_more_gets_no_more_of_it() {
+    let stores = TestStores::new().await;
+    let node = start_node(&stores).await;
+    let (root, ada) = (create_admin(&node).await, node.register("ada").await);
+    let cup = json!({ "id": "cup", "visibility": "players", "period": "week", "reason": "a test" });
+    let headers = [("idempotency-key", "cup")];
+    assert_eq!(node.post_with("/api/admin/boards", &root.token, &headers, &cup).await.status, 201);
+    let show_to = async |viewers: &str| {
+        let bearer = format!("Bearer {}", root.token);
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        let change = json!({ "visibility": viewers, "reason": "a test" }).to_string().into_bytes();
+        assert_eq!(node.send(Method::PATCH, "/api/admin/boards/cup", &headers, change).await.status, 200);
+    };
+    let boards = ["cup", "rounds"];
+    let mut clients = Vec::new();
+    for protocol in ALL {
+        clients.push(Subscriber::open_boards(&node.base, protocol, &ada.token, &boards).await);
+    }
+    node.award(&ada, "watch_ad").await;
+    for client in &mut clients {
+        client.wait_for_entries("cup", &[("ada", 10, 1)]).await;
+    }
+    show_to("admins").await;
+    let mut admin = Subscriber::open_boards(&node.base, Protocol::WebSocket, &root.token, &["cup"]).await;
+    node.award(&ada, "watch_ad").await;
+    admin.wait_for_entries("cup", &[("ada", 20, 1)]).await;
+    node.award(&ada, "watch_ad").await;
+    for client in &mut clients {
+        loop {
+            let data = client.next().await.unwrap().data;
+            let score = data["entries"][0]["score"].as_i64().or(data["score"].as_i64());
+            assert!(data["board"] != "cup" || score == Some(10), "{:?}: {data}", client.protocol());
+            if data["board"] == "rounds" && score == Some(3) {
+                break;
+            }
+        }
+    }
+    show_to("players").await;
+    for client in &mut clients {
+        client.wait_for_entries("cup", &[("ada", 30, 1)]).await;
+    }
 }

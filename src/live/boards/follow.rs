@@ -159,6 +159,7 @@ async fn read(live: &Live, board: &Arc<WatchedBoard>) -> Result<Option<Duration>
 async fn find_top(live: &Live, board: &WatchedBoard, changed: &ChangedEntries) -> Result<Top> {
     let users: Vec<Uuid> = changed.keys().copied().collect();
     let definition = live.entries.boards.find(&board.address)?;
+    board.set_visibility(definition.visibility);
     live.entries.top(&definition, &board.address, &users).await
 }
 

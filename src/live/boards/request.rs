@@ -157,6 +157,9 @@ impl BoardViewer {
         if !board.visibility.is_open_to(viewer) {
             return Err(Refusal::BoardNotFound.into());
         }
-        live.fanout.watched().watch(address, &board.id, self.user).ok_or_else(|| Refusal::NoSocket.into())
+        live.fanout
+            .watched()
+            .watch(address, &board, self.user, viewer)
+            .ok_or_else(|| Refusal::NoSocket.into())
     }
 }

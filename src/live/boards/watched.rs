@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
 
+use crate::board::{Definition, Viewer, Visibility};
 use crate::live::fanout::{ENCODINGS, Encoding};
 use crate::live::{Board, Row};
 use crate::metrics::Metrics;
@@ -84,6 +85,8 @@ pub struct WatchedBoard {
     pub address: String,
     /// Tells it from all other boards that are or were watched on this node.
     pub id: u64,
+    /// Admins may change it while the board is watched.
+    visibility: Mutex<Visibility>,
     newest: ArcSwapOption<EncodedTop>,
     /// Number of the last read that began.
     begun: AtomicU64,
@@ -108,6 +111,11 @@ impl WatchedBoard {
     /// The newest state; `None` if none was read yet.
     pub fn newest(&self) -> Option<Arc<EncodedTop>> {
         self.newest.load_full()
+    }
+
+    /// Takes the visibility that the definition has now.
+    pub fn set_visibility(&self, visibility: Visibility) {
+        *self.visibility.lock() = visibility;
     }
 
     /// Whether a read has ended that began after the one with this number.
@@ -177,6 +185,8 @@ impl WatchedBoard {
 pub struct BoardWatch {
     board: Arc<WatchedBoard>,
     user: Option<Uuid>,
+    /// What the client was when the watch began.
+    viewer: Viewer,
     /// The last read that had begun when the watch did. States from before it may be older than what the client has seen elsewhere.
     pub after_read: u64,
 }
@@ -185,6 +195,11 @@ impl BoardWatch {
     /// The board.
     pub fn board(&self) -> &Arc<WatchedBoard> {
         &self.board
+    }
+
+    /// Whether the client may see the board now.
+    pub fn is_allowed(&self) -> bool {
+        self.board.visibility.lock().is_open_to(self.viewer)
     }
 }
 
@@ -224,8 +239,14 @@ impl WatchedBoards {
         Self { boards: Mutex::default(), next_id: AtomicU64::new(1), max_split_boards, metrics, changes }
     }
 
-    /// Watches a board, whose definition has this id. `None`: it is that of a tag's value, and this node follows as many as it may.
-    pub fn watch(&self, address: &str, definition_id: &str, user: Option<Uuid>) -> Option<BoardWatch> {
+    /// Watches the board of this definition, or that of a tag's value. `None`: it is the latter, and this node follows as many as it may.
+    pub fn watch(
+        &self,
+        address: &str,
+        definition: &Definition,
+        user: Option<Uuid>,
+        viewer: Viewer,
+    ) -> Option<BoardWatch> {
         let mut boards = self.boards.lock();
         let board = match boards.get(address) {
             Some(board) => board.clone(),
@@ -238,13 +259,14 @@ impl WatchedBoards {
                 let board = Arc::new(WatchedBoard {
                     address: address.to_owned(),
                     id: self.next_id.fetch_add(1, Ordering::Relaxed),
+                    visibility: Mutex::new(definition.visibility),
                     newest: ArcSwapOption::empty(),
                     begun: AtomicU64::new(0),
                     ended: AtomicU64::new(0),
                     has_new_watchers: AtomicBool::new(false),
                     read_requested: Notify::new(),
                     watchers: Mutex::default(),
-                    gauge: self.metrics.board_subscribers.with_label_values(&[definition_id]),
+                    gauge: self.metrics.board_subscribers.with_label_values(&[&definition.id]),
                 });
                 boards.insert(address.to_owned(), board.clone());
                 let _ = self.changes.send(board.clone());
@@ -261,7 +283,7 @@ impl WatchedBoards {
         let after_read = board.begun.load(Ordering::Acquire);
         board.has_new_watchers.store(true, Ordering::Release);
         board.read_requested.notify_one();
-        Some(BoardWatch { board, user, after_read })
+        Some(BoardWatch { board, user, viewer, after_read })
     }
 
     /// Whether somebody watches a board. If not, the node follows it no more: the caller must stop to read it.
@@ -298,6 +320,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
+    use crate::board::Boards;
 
     fn top(period: &str, version: i64, scores: &[i64]) -> TopEntries {
         let entry = |(index, score): (usize, &i64)| PlacedEntry {
@@ -316,7 +339,8 @@ mod tests {
     fn subscribers_get_changes_of_the_top_with_growing_versions() {
         let (changes, _changed) = mpsc::unbounded_channel();
         let boards = WatchedBoards::new(1, Arc::default(), changes);
-        let watch = boards.watch("weekly", "weekly", None).unwrap();
+        let weekly = Boards::load("", &[]).unwrap().find("weekly").unwrap();
+        let watch = boards.watch("weekly", &weekly, None, Viewer::Player).unwrap();
         let board = watch.board();
         let shown = || board.newest().map(|newest| (newest.number, newest.top.version));
         assert!(board.learn(top("w1", 10, &[5])));
@@ -338,12 +362,19 @@ mod tests {
         let (changes, mut changed) = mpsc::unbounded_channel();
         let metrics = Arc::new(Metrics::default());
         let boards = WatchedBoards::new(1, metrics.clone(), changes);
+        let weekly = Boards::parse("[[board]]\nid = \"weekly\"\nsplit_by = \"country\"", &[])
+            .unwrap()
+            .find("weekly")
+            .unwrap();
         let user = Uuid::from_u128(7);
-        let first = boards.watch("weekly@DE", "weekly", Some(user)).unwrap();
+        let first = boards.watch("weekly@DE", &weekly, Some(user), Viewer::Player).unwrap();
         let board = first.board().clone();
         assert_eq!(changed.try_recv().unwrap().id, board.id);
-        assert!(boards.watch("weekly@FR", "weekly", None).is_none(), "the node follows enough boards");
-        let second = boards.watch("weekly@DE", "weekly", None).unwrap();
+        assert!(
+            boards.watch("weekly@FR", &weekly, None, Viewer::Player).is_none(),
+            "the node follows enough boards"
+        );
+        let second = boards.watch("weekly@DE", &weekly, None, Viewer::Player).unwrap();
         assert_eq!(metrics.board_subscribers.with_label_values(&["weekly"]).get(), 2);
         board.announce("w1", false, [user, Uuid::from_u128(8)].into_iter());
         assert_eq!(board.begin_read(), (HashMap::from([(user, "w1".into())]), true));

@@ -35,10 +35,10 @@ impl Watch {
         self.own_entry = Some(own_entry);
     }
 
-    /// The next event that is due. States that the client missed count as skipped.
+    /// The next event that is due, if the client may still see the board. States that the client missed count as skipped.
     pub fn next(&mut self, encoding: Encoding, skipped: &IntCounter) -> Option<Bytes> {
         let board = self.watch.board();
-        if !board.was_read_after(self.watch.after_read) {
+        if !board.was_read_after(self.watch.after_read) || !self.watch.is_allowed() {
             return None;
         }
         if let Some(newest) = board.newest().filter(|newest| newest.number != self.sent_number) {
@@ -118,13 +118,15 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
+    use crate::board::{Boards, Viewer};
     use crate::live::boards::WatchedBoards;
 
     #[test]
     fn a_sweep_reaches_every_watcher_that_stays() {
         let (changes, _changed) = mpsc::unbounded_channel();
         let boards = WatchedBoards::new(1, Arc::default(), changes);
-        let watch = boards.watch("weekly", "weekly", None).unwrap();
+        let weekly = Boards::load("", &[]).unwrap().find("weekly").unwrap();
+        let watch = boards.watch("weekly", &weekly, None, Viewer::Player).unwrap();
         let board = watch.board();
         let mut watchers = Watchers::default();
         watchers.sweep(board);

@@ -3,6 +3,7 @@
 use futures::TryStreamExt;
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
+use tokio::task::coop::consume_budget;
 use uuid::Uuid;
 
 use super::checkpoints::CheckpointVerifier;
@@ -52,6 +53,8 @@ pub async fn walk(
     loop {
         let (rows, after) = (read_page(database, &position, head_seq).await?, position.seq);
         for row in &rows {
+            // A node also verifies while it serves requests.
+            consume_budget().await;
             check_entry(&mut position, row, report)?;
         }
         let is_last_page = rows.len() < PAGE as usize;
