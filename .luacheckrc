@@ -3,8 +3,8 @@
 -- lua/lib, and the keys and arguments in the script's header.
 std = "lua51"
 max_line_length = false
--- RUN is the run of Redis that a script is bound to, ANSWER the positions of a stored answer.
-read_globals = { "redis", "cjson", "struct", "RUN", "ANSWER", "KEYS", "ARGV" }
+-- RUN is the run of Redis that a script is bound to, ANSWER the positions of a stored answer, last_key the index of a call's last key.
+read_globals = { "redis", "cjson", "struct", "RUN", "ANSWER", "KEYS", "ARGV", "last_key" }
 
 local function paths(pattern)
   return io.popen("ls " .. pattern):lines()

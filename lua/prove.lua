@@ -81,7 +81,7 @@ end
 local issued_ms = init and init.issued or now_text
 
 local function proof_holds()
-  return verdict == '1' and proof_stands(issued_ms, min_age_ms, max_age_ms, from_ms, until_ms, ONCE_KEYS_FROM)
+  return verdict == '1' and proof_stands(issued_ms, min_age_ms, max_age_ms, from_ms, until_ms, ONCE_KEYS_FROM, #KEYS)
 end
 
 local function keep_answer(answer_code, rest)
@@ -170,7 +170,7 @@ local expires_at_ms, token = int(expires_ms), proven_token
 if init then
   spend_init('traded', hlc_us)
 end
-local once = note_once(until_ms, ONCE_KEYS_FROM)
+local once = note_once(until_ms, ONCE_KEYS_FROM, #KEYS)
 if tonumber(interval_ms) > 0 then
   redis.call('SET', interval_key, '1', 'PX', interval_ms)
 end

@@ -66,6 +66,10 @@
 local LARGEST_SCORE = 9007199254740991
 local MINUTE_MS = 60000
 
+-- What the tokens of a list share is read for the first one, and kept as each of them changes it.
+local state, checked_latest, outbox_length, board = nil, nil, nil, nil
+
+-- From here on the text is that of one token: redeem_list.lua has it in a function.
 local min_age_ms, max_age_ms, from_ms, until_ms = read_span(proof_span)
 
 local attempt_rules, attempts_key, once_from = attempts and cjson.decode(attempts), nil, ONCE_KEYS_FROM
@@ -150,13 +154,15 @@ local function find_token()
   return OK, token, session, now_ms + redis.call('PTTL', token_key)
 end
 
-local state = read_open(shard_state_key, latest, 'hlc_us')
+if latest ~= checked_latest then
+  state, checked_latest = read_open(shard_state_key, latest, 'hlc_us'), latest
+end
 if state then
   epoch, run = state[1], state[2]
 end
 local token_code, token, session, expires_ms = find_token()
 local proof_failed = token_code == OK and verdict ~= NOT_JUDGED
-  and not (verdict == '1' and proof_stands(token.issued, min_age_ms, max_age_ms, from_ms, until_ms, once_from))
+  and not (verdict == '1' and proof_stands(token.issued, min_age_ms, max_age_ms, from_ms, until_ms, once_from, last_key))
 
 -- All checks passed before a webhook was called. A proof that failed there spends the token even if a check refuses by now. Otherwise a
 -- player could make a check refuse in time, for example by reaching a cap with another token, and guess again.
@@ -194,7 +200,8 @@ if not (reservation and proof_failed) then
   if tonumber(before or 0) + most_points > LARGEST_SCORE then
     return reply(SCORE_FULL, 0)
   end
-  if redis.call('XLEN', outbox_key) >= outbox_max then
+  outbox_length = outbox_length or redis.call('XLEN', outbox_key)
+  if outbox_length >= outbox_max then
     return reply(OUTBOX_FULL, 0)
   end
   if verdict == NOT_JUDGED then
@@ -222,17 +229,19 @@ if proof_failed then
   end
   if state then
     -- A closed board gets no outbox entry, because the ledger would not expect it.
+    state[3] = note_spent(shard_state_key, state[3])
+    outbox_length = outbox_length and outbox_length + 1
     write_outbox(outbox_key, {
       kind = 'refused', id = attempt_id, user = user, action = action, points = points, issued = token.issued,
       expires = expires_text, token = token_hash, proof = proof, session = session and session.id, trace = trace,
-      hlc_us = note_spent(shard_state_key, state[3]),
+      hlc_us = state[3],
     })
   end
   local too_young = now_ms - tonumber(token.issued) < min_age_ms
   return keep_answer(PROOF_INVALID, { now_text, too_young and 1 or 0 })
 end
 spend(token_key, spent_key, flow == 'tokens' and expires_ms + HOUR_MS or expires_ms)
-local once = note_once(until_ms, once_from)
+local once = note_once(until_ms, once_from, last_key)
 
 -- Quarantined players keep earning, but held points stay off the board until an admin approves them.
 local held = shown_score ~= false
@@ -253,12 +262,14 @@ if earned > 0 and points_per_hour > 0 and redis.call('INCRBY', hour_points_key, 
   redis.call('PEXPIRE', hour_points_key, HOUR_MS)
 end
 
-local actions = session and redis.call('HINCRBY', session_key, 'actions', 1)
+local actions = session and int(session.actions + 1)
 local next_expires_ms = '0'
 if flow == 'game' then
   write_token(next_key, user, '-', session.id, '-', '-', session.expires)
-  redis.call('HSET', session_key, 'token', next_token)
+  redis.call('HSET', session_key, 'actions', actions, 'token', next_token)
   next_expires_ms = int(session.expires)
+elseif session then
+  redis.call('HSET', session_key, 'actions', actions)
 end
 
 local hlc_us = int(next_hlc(state[3]))
@@ -266,14 +277,15 @@ if attempt_rules then
   note_attempt(attempts_key, attempt_rules, tonumber(hlc_us), complete_result(result, token.issued))
 end
 redis.call('HSET', shard_state_key, 'hlc_us', hlc_us)
+state[3], outbox_length = hlc_us, outbox_length + 1
 write_outbox(outbox_key, {
   kind = 'awarded', id = attempt_id, user = user, action = action, points = points, before = before or '0', after = score,
   hlc_us = hlc_us, issued = token.issued, expires = expires_text, token = token_hash, session = session and session.id,
-  next = next_hash, actions = actions and int(actions), held = held and '1', once = once, trace = trace,
+  next = next_hash, actions = actions, held = held and '1', once = once, trace = trace,
   result = complete_result(result, token.issued), proof = proof,
 })
 
-local board = redis.call('HMGET', board_state_key, 'version', 'floor')
+board = board or redis.call('HMGET', board_state_key, 'version', 'floor')
 local version, flush_due_ms, top = board[1] or '0', board_channel == '' and -1 or 0, nil
 if earned > 0 and not held and total > (tonumber(board[2]) or -1) then
   top = place(redis.call('LRANGE', top_key, 0, -1), write_entry(score, hlc_us, user, number, username), user, total)
@@ -285,6 +297,7 @@ if earned > 0 and not held and total > (tonumber(board[2]) or -1) then
   end
   flush_due_ms = show(board_state_key, throttle_key, top, version, board_channel, publish_interval_ms,
     'floor', floor_of(board_key, top))
+  board = nil
 end
 if user_channel ~= '' then
   publish_update(user_channel, score, rank, rank_before, points, hlc_us)

@@ -306,20 +306,31 @@ impl Fault {
     }
 }
 
+/// A fault of several requests: each gets it.
+impl Clone for Fault {
+    fn clone(&self) -> Self {
+        Self { cause: text_of(&*self.cause).into(), ..*self }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = self.cause.to_string();
-        let mut cause = self.cause.source();
-        while let Some(inner) = cause {
-            let inner_text = inner.to_string();
-            // Some errors repeat the text of their source.
-            if !text.contains(&inner_text) {
-                text = format!("{text}: {inner_text}");
-            }
-            cause = inner.source();
-        }
-        write!(f, "could not {}: {text}", self.operation.replace('_', " "))
+        write!(f, "could not {}: {}", self.operation.replace('_', " "), text_of(&*self.cause))
     }
+}
+
+/// The text of an error and its causes.
+fn text_of(error: &(dyn StdError + 'static)) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        // Some errors repeat the text of their source.
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    text
 }
 
 impl StdError for Fault {}

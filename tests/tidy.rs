@@ -60,7 +60,8 @@ fn every_script_has_its_header_its_function_and_its_test() {
     let files_of_scripts = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
     let scripts =
         files_of_scripts.filter(|path| path.extension().is_some_and(|extension| extension == "lua"));
-    assert_eq!(scripts.count(), DECLARATIONS.len(), "each script has a declaration");
+    // redeem_list has that of redeem.
+    assert_eq!(scripts.count(), DECLARATIONS.len() + 1, "each script has a declaration");
     let functions: String = files("src/store", "rs").into_iter().map(|(_, text)| text).collect();
     let tests: String = files("tests/scripts", "rs").into_iter().map(|(_, text)| text).collect();
     let readme = include_str!("../lua/README.md");

@@ -14,8 +14,8 @@ local function read_span(text)
   return tonumber(min_age_ms), tonumber(max_age_ms), tonumber(from_ms), tonumber(until_ms)
 end
 
--- The keys of what may be used once start at index `first` of KEYS.
-local function proof_stands(issued_ms, min_age_ms, max_age_ms, from_ms, until_ms, first)
+-- The keys of what may be used once are those from `first` to `last` in KEYS.
+local function proof_stands(issued_ms, min_age_ms, max_age_ms, from_ms, until_ms, first, last)
   local age_ms = now_ms - tonumber(issued_ms)
   if age_ms < min_age_ms or (max_age_ms > 0 and age_ms > max_age_ms) or now_ms < from_ms then
     return false
@@ -23,7 +23,7 @@ local function proof_stands(issued_ms, min_age_ms, max_age_ms, from_ms, until_ms
   if until_ms > 0 and (now_ms >= until_ms or until_ms - now_ms > LONGEST_PROOF_MS) then
     return false
   end
-  for i = first, #KEYS do
+  for i = first, last do
     if redis.call('EXISTS', KEYS[i]) == 1 then
       return false
     end
@@ -38,11 +38,11 @@ end
 
 -- Marks what may be used once as used. Returns what the ledger stores of it, so that an emptied Redis does not forget: when it expires (ms),
 -- and the keys.
-local function note_once(until_ms, first)
-  for i = first, #KEYS do
+local function note_once(until_ms, first, last)
+  for i = first, last do
     redis.call('SET', KEYS[i], '1', 'PXAT', int(until_ms + DAY_MS))
   end
-  return first <= #KEYS and int(until_ms) .. ',' .. table.concat(KEYS, ',', first) or ''
+  return first <= last and int(until_ms) .. ',' .. table.concat(KEYS, ',', first, last) or ''
 end
 
 -- Moves the shard's HLC for a token that was spent without an award, so that a copy of Redis from before it is behind. An award moves it

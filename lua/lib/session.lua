@@ -11,7 +11,7 @@ local function read_session(key)
   end
   local session = {
     id = stored[1], token = stored[2] or '', started = tonumber(stored[3]), expires = tonumber(stored[4]),
-    actions = tonumber(stored[5]),
+    actions = tonumber(stored[5] or 0),
   }
   if now_ms >= session.expires then
     return session, TOKEN_EXPIRED

@@ -82,7 +82,7 @@ pub struct Store {
     board_places: Mutex<HashMap<String, Arc<Shard>>>,
     rank_batcher: RankBatcher,
     topology: Topology,
-    scripts: Scripts,
+    scripts: &'static Scripts,
     metrics: Arc<Metrics>,
     wait_replicas: u32,
     /// For one reply.
@@ -139,12 +139,12 @@ impl Store {
 
     /// Runs one script and records its time under its name.
     async fn run(&self, shard: &Shard, call: &dyn ScriptCall) -> Result<Reply, Fault> {
-        self.run_in(script_span(call.script(&self.scripts).name), shard, call).await
+        self.run_in(script_span(call.script(self.scripts).name), shard, call).await
     }
 
     /// The same in a span that has started.
     async fn run_in(&self, mut span: Span, shard: &Shard, call: &dyn ScriptCall) -> Result<Reply, Fault> {
-        let script = call.script(&self.scripts);
+        let script = call.script(self.scripts);
         let (started, name) = (Instant::now(), script.name);
         let server = shard.server();
         let bound = server.binding.sha(script);
@@ -167,7 +167,7 @@ impl Store {
         self.metrics.redis_call(name, started.elapsed(), answer.is_ok());
         let result: Result<Vec<redis::Value>, Fault> = answer.map_err(|error| error.into_fault(name));
         if let Err(fault) = &result {
-            span.fail(if fault.retryable { "away" } else { "refused" });
+            fail(&mut span, fault);
         }
         result.map(|values| Reply::new(name, values))
     }
@@ -196,6 +196,10 @@ fn script_span(name: &'static str) -> Span {
     span.set("db.operation.name", "EVALSHA");
     span.set("db.stored_procedure.name", name);
     span
+}
+
+fn fail(span: &mut Span, fault: &Fault) {
+    span.fail(if fault.retryable { "away" } else { "refused" });
 }
 
 /// Whether the reply is NOSCRIPT.

@@ -161,8 +161,8 @@ impl TestStores {
     }
 
     /// Connects a `Store` and opens its board, for tests of scripts.
-    pub async fn open_store(&self) -> Store {
-        let store = Store::connect(&self.config.redis, Arc::new(Metrics::default())).await.unwrap();
+    pub async fn open_store(&self) -> Arc<Store> {
+        let store = Arc::new(Store::connect(&self.config.redis, Arc::new(Metrics::default())).await.unwrap());
         open_board(&store).await;
         store
     }

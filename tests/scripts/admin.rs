@@ -1,5 +1,7 @@
 //! `apply_restrictions` and `adjust`, with users of one shard.
 
+use std::sync::Arc;
+
 use laurel::store::{Adjust, AdminRefusal, BoardEntry, BoardId, Redeem, Restrict, ScriptRefusal, Store};
 use uuid::Uuid;
 
@@ -30,7 +32,7 @@ pub fn restriction(
 }
 
 /// Applies restrictions. Returns whether the top list is complete.
-async fn restrict(store: &Store, user: Uuid, state: (bool, bool), candidates: &[BoardEntry]) -> bool {
+async fn restrict(store: &Arc<Store>, user: Uuid, state: (bool, bool), candidates: &[BoardEntry]) -> bool {
     store.apply_restrictions(&restriction(user, state, candidates)).await.unwrap().unwrap().top_is_complete
 }
 
@@ -51,7 +53,7 @@ pub fn adjustment(user: Uuid, points: Option<i64>, candidates: &[BoardEntry]) ->
 
 /// Adjusts a total by points, or voids held points. Returns the new total.
 async fn adjust(
-    store: &Store,
+    store: &Arc<Store>,
     user: Uuid,
     points: Option<i64>,
     candidates: &[BoardEntry],
@@ -60,13 +62,13 @@ async fn adjust(
 }
 
 /// The top list as (score, number of the user).
-async fn top(store: &Store) -> Vec<(u64, u64)> {
+async fn top(store: &Arc<Store>) -> Vec<(u64, u64)> {
     let entries = store.poll(0, i64::MAX).await.unwrap().top;
     entries.iter().map(|entry| (entry.score, number(entry.user))).collect()
 }
 
 /// The numbers of the users in the top list.
-async fn listed(store: &Store) -> Vec<u64> {
+async fn listed(store: &Arc<Store>) -> Vec<u64> {
     top(store).await.iter().map(|row| row.1).collect()
 }
 

@@ -1,5 +1,7 @@
 //! `open_board`, `raise_version`, `begin_load`, and the reasons that keep a board closed. The users are in the first shard.
 
+use std::sync::Arc;
+
 use laurel::store::{AdminRefusal, OLDEST, Redeem, ScriptRefusal, Standing, Store};
 use uuid::Uuid;
 
@@ -35,7 +37,7 @@ async fn a_board_is_open_only_in_the_compared_run() {
 }
 
 /// Makes awards in every shard until no script reads the run id from Redis: then the scripts are bound to the run.
-async fn bind_scripts(stores: &TestStores, store: &Store) {
+async fn bind_scripts(stores: &TestStores, store: &Arc<Store>) {
     let user_of = |shard| (0..).map(Uuid::from_u128).find(|user| store.shard_number(*user) == shard);
     let users: Vec<Uuid> = (0..store.shard_count()).filter_map(user_of).collect();
     eventually("the scripts to be bound", async || {

@@ -1,6 +1,7 @@
 //! The scripts while Redis' clock is set back: no award is paid twice, no wait becomes longer, and spans of `elapsed` do not overlap.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use laurel::action::{Flow, Limits, ProofResult};
 use laurel::clock::rfc3339;
@@ -19,7 +20,7 @@ const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 pub const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-pub async fn world_with_fake_clock() -> (TestStores, Store) {
+pub async fn world_with_fake_clock() -> (TestStores, Arc<Store>) {
     let stores = TestStores::with_fake_clock().await;
     let store = stores.open_store().await;
     (stores, store)
@@ -31,12 +32,12 @@ pub fn set_clock(stores: &TestStores, at_ms: i64) {
 }
 
 /// The next midnight in UTC, in ms.
-pub async fn next_midnight_ms(store: &Store) -> i64 {
+pub async fn next_midnight_ms(store: &Arc<Store>) -> i64 {
     (store.now_us().await.unwrap() / 1000 / DAY_MS + 1) * DAY_MS
 }
 
 /// Makes an award with these limits of the action. The error is the wait in ms.
-pub async fn award_within(store: &Store, user: Uuid, limits: &Limits) -> Result<(), u64> {
+pub async fn award_within(store: &Arc<Store>, user: Uuid, limits: &Limits) -> Result<(), u64> {
     let id = token(store, user).await;
     match store.redeem(&Redeem { limits, ..redeem(user, &id) }).await.unwrap().outcome {
         Ok(_) => Ok(()),
@@ -46,7 +47,7 @@ pub async fn award_within(store: &Store, user: Uuid, limits: &Limits) -> Result<
 }
 
 /// Makes one attempt. Returns the attempts so far, or 0 for leases, whose replies do not have them, and the ms until the window closes.
-async fn attempt(store: &Store, window: &str) -> (u32, u64) {
+async fn attempt(store: &Arc<Store>, window: &str) -> (u32, u64) {
     let player = user(1);
     let count = |window| async move {
         let state = store.attempt(&[(window, 9)]).await.unwrap().window.unwrap();

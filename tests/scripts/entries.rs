@@ -1,6 +1,7 @@
 //! `lua/apply_entries.lua`, `lua/replace_entries.lua` and `lua/read_entries.lua`, against a model that sorts a list.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use laurel::store::{
     Applied, Change, EntriesQuery, EntryBatch, EntryChange, EntryOrder, EntryRules, PeriodKey, Place,
@@ -113,7 +114,7 @@ fn query<'a>(
     }
 }
 
-async fn assert_matches(store: &Store, model: &BoardModel, random: &mut StdRng) {
+async fn assert_matches(store: &Arc<Store>, model: &BoardModel, random: &mut StdRng) {
     let users: Vec<Uuid> = (0..USERS).map(user).collect();
     for split in SPLITS {
         let expected = model.sorted(split);

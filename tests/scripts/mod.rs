@@ -15,6 +15,7 @@ mod session;
 mod shards;
 mod ties;
 
+use std::sync::Arc;
 use std::sync::LazyLock;
 
 use laurel::action::{Flow, Limits, ProofResult};
@@ -103,7 +104,7 @@ pub fn redeem<'a>(user: Uuid, token_id: &'a str) -> Redeem<'a> {
 }
 
 /// Issues a token and returns its id.
-pub async fn token(store: &Store, user: Uuid) -> String {
+pub async fn token(store: &Arc<Store>, user: Uuid) -> String {
     let id = Uuid::new_v4();
     let (outcome, _) = store.issue(&issue(user, id)).await.unwrap();
     assert!(outcome.is_ok(), "{outcome:?}");
@@ -111,13 +112,13 @@ pub async fn token(store: &Store, user: Uuid) -> String {
 }
 
 /// Issues a token and redeems it for this number of points.
-pub async fn award(store: &Store, user: Uuid, points: u64) -> RedeemReply {
+pub async fn award(store: &Arc<Store>, user: Uuid, points: u64) -> RedeemReply {
     award_result(store, user, "watch_ad", points, &VALID_PROOF).await
 }
 
 /// Issues a token for an action and redeems it with what its proof established.
 pub async fn award_result(
-    store: &Store,
+    store: &Arc<Store>,
     user: Uuid,
     action: &str,
     points: u64,

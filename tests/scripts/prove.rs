@@ -1,5 +1,7 @@
 //! `prove`, and `redeem` with proven tokens.
 
+use std::sync::Arc;
+
 use laurel::action::{Flow, Limits, ProofResult};
 use laurel::store::{
     IdempotencyKey, InitToken, Judging, Prove, ProvenFields, Redeem, ScriptRefusal, Start, Store,
@@ -48,12 +50,12 @@ fn redeem_proven<'a>(user: Uuid, attempt: &ActToken, hash: &'a str) -> Redeem<'a
     }
 }
 
-async fn run(store: &Store, request: Prove<'_>) -> Result<ProvenFields, ScriptRefusal> {
+async fn run(store: &Arc<Store>, request: Prove<'_>) -> Result<ProvenFields, ScriptRefusal> {
     store.prove(&request).await.unwrap().outcome
 }
 
 /// Starts a game session. Returns its first token.
-async fn start(store: &Store, user: Uuid, session_id: &str) -> ActToken {
+async fn start(store: &Arc<Store>, user: Uuid, session_id: &str) -> ActToken {
     let first = ActToken::new();
     let start = Start {
         user,

@@ -1,6 +1,7 @@
 //! Limits while Redis' clock advances, jumps ahead and is set back at random, compared with a model.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use laurel::action::Limits;
 use laurel::store::Store;
@@ -111,7 +112,7 @@ fn caps_hold_and_expire_under_any_clock() {
 
 async fn run(
     stores: &TestStores,
-    store: &Store,
+    store: &Arc<Store>,
     start_ms: i64,
     limits: &Limits,
     steps: &[Step],

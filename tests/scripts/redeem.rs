@@ -1,12 +1,16 @@
 //! `redeem` with anti-spam tokens.
 
+use std::sync::Arc;
+
+use futures::future::join_all;
 use laurel::action::{Limits, ProofResult};
-use laurel::store::{AwardReply, IdempotencyKey, Redeem, ScriptRefusal, Store};
+use laurel::error::Fault;
+use laurel::store::{AwardReply, IdempotencyKey, Redeem, RedeemReply, ScriptRefusal, Store};
 
 use super::{INVALID_PROOF, award, awarded, redeem, token, user};
-use crate::harness::TestStores;
+use crate::harness::{RedisClient, TestStores};
 
-async fn run(store: &Store, request: Redeem<'_>) -> Result<AwardReply, ScriptRefusal> {
+async fn run(store: &Arc<Store>, request: Redeem<'_>) -> Result<AwardReply, ScriptRefusal> {
     store.redeem(&request).await.unwrap().outcome
 }
 
@@ -222,4 +226,66 @@ async fn a_reply_has_the_top_list_only_if_it_is_newer() {
     let id = token(&store, user(99)).await;
     let behind = awarded(run(&store, Redeem { known_version: first.version, ..redeem(user(99), &id) }).await);
     assert_eq!(behind.top.as_ref().unwrap().len(), 10);
+}
+
+/// Calls of scripts so far.
+async fn script_calls(redis_client: &mut RedisClient) -> u64 {
+    let stats: String = redis_client.query("INFO commandstats").await;
+    let calls = stats.split_once("cmdstat_evalsha:calls=").unwrap().1;
+    calls.split(',').next().unwrap().parse().unwrap()
+}
+
+/// Redeems the first four of these in calls of their own, and in one call the others, which come meanwhile: the runtime has one thread.
+async fn redeem_together(
+    store: &Arc<Store>,
+    redis_client: &mut RedisClient,
+    requests: &[Redeem<'_>],
+) -> Vec<Result<RedeemReply, Fault>> {
+    let before = script_calls(redis_client).await;
+    let replies = join_all(requests.iter().map(|request| store.redeem(request))).await;
+    assert_eq!(script_calls(redis_client).await, before + 5);
+    replies
+}
+
+#[tokio::test]
+async fn tokens_that_share_a_call_are_judged_one_by_one() {
+    let stores = TestStores::with_shards(1).await;
+    let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
+    let mut ids = Vec::new();
+    for number in 1..=10 {
+        ids.push(token(&store, user(number)).await);
+    }
+    awarded(award(&store, user(11), 5).await.outcome);
+    let _: () = redis_client.query(&format!("SET ban:{} 1", user(2))).await;
+    let _: u64 = redis_client.query(&format!("HSET rate:awards:{} not 1", user(3))).await;
+    let request = |number: u128| Redeem { per_minute: 5, ..redeem(user(number), &ids[number as usize - 1]) };
+    let requests = [
+        // In calls of their own.
+        request(7),
+        request(8),
+        request(9),
+        request(10),
+        request(1),
+        request(2),
+        request(3),
+        request(4),
+        request(4),
+        Redeem { verdict: &INVALID_PROOF, ..request(5) },
+        // Ten were issued, one issued and redeemed; six were redeemed before this one, and one spent.
+        Redeem { outbox_max: 19, ..request(6) },
+    ];
+    let mut replies = redeem_together(&store, &mut redis_client, &requests).await;
+    let fault = replies.remove(6).unwrap_err();
+    assert!(fault.to_string().contains("WRONGTYPE") && !fault.retryable, "{fault}");
+    let outcomes: Vec<_> = replies.into_iter().skip(4).map(|reply| reply.unwrap().outcome).collect();
+    let [first, banned, once, twice, failed, full] = outcomes.try_into().unwrap();
+    assert_eq!((banned, twice), (Err(ScriptRefusal::Banned), Err(ScriptRefusal::TokenUsed)));
+    assert!(matches!(failed, Err(ScriptRefusal::ProofInvalid { .. })));
+    let (first, once) = (awarded(first), awarded(once));
+    assert!(first.receipt_data.hlc_us < once.receipt_data.hlc_us && first.version < once.version);
+    assert_eq!((once.rank, once.top.unwrap().len()), (Some(1), 7));
+    assert_eq!((full, redis_client.query::<u64>("XLEN outbox").await), (Err(ScriptRefusal::OutboxFull), 19));
+
+    // Its token is still there.
+    awarded(run(&store, request(6)).await);
 }

@@ -1,5 +1,7 @@
 //! Reservations while a webhook verifies a proof: two runs of `redeem` or `prove`, and `release`.
 
+use std::sync::Arc;
+
 use laurel::action::Limits;
 use laurel::store::{
     AwardReply, InitToken, Judging, Prove, ProvenFields, Redeem, Reservation, ScriptRefusal, Store,
@@ -14,7 +16,7 @@ fn new_reservation() -> Reservation {
     Reservation { id: Uuid::new_v4(), ttl_ms: 60_000 }
 }
 
-async fn run_redeem(store: &Store, request: Redeem<'_>) -> Result<AwardReply, ScriptRefusal> {
+async fn run_redeem(store: &Arc<Store>, request: Redeem<'_>) -> Result<AwardReply, ScriptRefusal> {
     store.redeem(&request).await.unwrap().outcome
 }
 
@@ -43,7 +45,7 @@ fn init_token(id: &str) -> InitToken {
     InitToken { id: id.parse().unwrap(), hash: "hash".into(), expires_s: i64::from(u32::MAX) }
 }
 
-async fn run_prove(store: &Store, request: Prove<'_>) -> Result<ProvenFields, ScriptRefusal> {
+async fn run_prove(store: &Arc<Store>, request: Prove<'_>) -> Result<ProvenFields, ScriptRefusal> {
     store.prove(&request).await.unwrap().outcome
 }
 
@@ -86,7 +88,7 @@ struct Change {
     closed: bool,
 }
 
-async fn changes(store: &Store) -> [Change; 5] {
+async fn changes(store: &Arc<Store>) -> [Change; 5] {
     let now_ms = u64::try_from(store.now_us().await.unwrap()).unwrap() / 1000;
     let closed_now =
         Limits { opens_at_ms: (now_ms + 18_000_000) % 86_400_000, open_for_ms: 60_000, ..NO_LIMITS };
@@ -106,7 +108,7 @@ async fn changes(store: &Store) -> [Change; 5] {
     ]
 }
 
-async fn apply(change: &Change, store: &Store, redis_client: &mut RedisClient) {
+async fn apply(change: &Change, store: &Arc<Store>, redis_client: &mut RedisClient) {
     if change.banned {
         let _: () = redis_client.query(&format!("SET ban:{} 1", user(1))).await;
     }
@@ -115,7 +117,7 @@ async fn apply(change: &Change, store: &Store, redis_client: &mut RedisClient) {
     }
 }
 
-async fn revert(change: &Change, store: &Store, redis_client: &mut RedisClient) {
+async fn revert(change: &Change, store: &Arc<Store>, redis_client: &mut RedisClient) {
     let _: i64 = redis_client.query(&format!("DEL ban:{}", user(1))).await;
     if change.closed {
         crate::harness::open_board(store).await;

@@ -1,5 +1,7 @@
 //! `start`, `session`, `finish`, `standing`, and `redeem` in the game flow.
 
+use std::sync::Arc;
+
 use laurel::action::Flow;
 use laurel::store::{AwardReply, NextToken, Redeem, ScriptRefusal, Start, Store};
 use laurel::token::ActToken;
@@ -8,7 +10,12 @@ use uuid::Uuid;
 use super::{INVALID_PROOF, award, awarded, redeem, user};
 use crate::harness::{TestStores, eventually};
 
-async fn start(store: &Store, number: u128, token: &ActToken, ttl_ms: u64) -> Result<i64, ScriptRefusal> {
+async fn start(
+    store: &Arc<Store>,
+    number: u128,
+    token: &ActToken,
+    ttl_ms: u64,
+) -> Result<i64, ScriptRefusal> {
     let start = Start {
         user: user(number),
         session_id: &format!("sess_of_{number}_{}", token.as_str()),
@@ -24,7 +31,7 @@ async fn start(store: &Store, number: u128, token: &ActToken, ttl_ms: u64) -> Re
 
 /// Redeems a game token and issues the next one.
 async fn update(
-    store: &Store,
+    store: &Arc<Store>,
     number: u128,
     token: &ActToken,
     next: &ActToken,

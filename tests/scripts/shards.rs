@@ -1,5 +1,7 @@
 //! Four shards on one Redis: `lua/count_above.lua`, `lua/merge_shard.lua` and `lua/complete_answer.lua`.
 
+use std::sync::Arc;
+
 use laurel::store::{IdempotencyKey, Redeem, Store};
 use uuid::Uuid;
 
@@ -15,7 +17,7 @@ fn user_of(shard: usize, number: u128) -> Uuid {
 }
 
 /// The version of the merged board, and its scores.
-async fn top(store: &Store) -> (i64, Vec<u64>) {
+async fn top(store: &Arc<Store>) -> (i64, Vec<u64>) {
     let state = store.poll(0, i64::MAX).await.unwrap();
     (state.version, state.top.iter().map(|entry| entry.score).collect())
 }

@@ -2,16 +2,22 @@
 
 use std::sync::Arc;
 
+use redis::{Arg, Cmd, Value};
 use uuid::Uuid;
 
 use crate::action::{Flow, Limits, ProofResult};
+use crate::batch::{Turn, Waiter};
 use crate::error::Fault;
 use crate::store::commands::judging::{Judging, Reservation};
 use crate::store::commands::redeem_reply::{AwardFields, RedeemHead, RedeemReply, read};
 use crate::store::commands::script_refusal::ScriptRefusal;
-use crate::store::script::declaration::script;
+use crate::store::connection::redis_error::script_error;
+use crate::store::script::declaration::{ScriptCall, script};
+use crate::store::script::reply::Reply;
+use crate::store::script::{Script, Scripts, USUAL_ARGUMENTS, USUAL_BYTES};
 use crate::store::shard::Shard;
-use crate::store::{BoardEntry, BoardId, ShardPosition, Store, span_text};
+use crate::store::{BoardEntry, BoardId, ShardPosition, Store, fail, script_span, span_text};
+use crate::traces::Span;
 
 script! {
     redeem as RedeemCall
@@ -155,12 +161,14 @@ impl Store {
     ///
     /// # Errors
     /// Redis is unavailable, or the reply has another shape.
-    pub async fn redeem(&self, redeem: &Redeem<'_>) -> Result<RedeemReply, Fault> {
+    pub async fn redeem(self: &Arc<Self>, redeem: &Redeem<'_>) -> Result<RedeemReply, Fault> {
         let shard = self.shard(redeem.user);
-        let span = crate::store::script_span("redeem");
+        let mut span = script_span("redeem");
         // The ledger and the fan-out continue the trace from here.
         let call = redeem.call(self, shard, span.traceparent());
-        let (redeemed, epoch) = read(self.run_in(span, shard, &call).await?, redeem.per_minute)?;
+        let reply = self.redeem_gathered(shard, &call).await.inspect_err(|fault| fail(&mut span, fault))?;
+        drop(span);
+        let (redeemed, epoch) = read(reply, redeem.per_minute)?;
         if let Ok(awarded) = &redeemed.outcome
             && !redeemed.replayed
         {
@@ -176,6 +184,34 @@ impl Store {
             outcome => outcome,
         };
         Ok(RedeemReply { outcome, ..redeemed })
+    }
+
+    /// Redeems a token at once; or, while as many calls as may be are under way, in the next one with others that wait.
+    async fn redeem_gathered(self: &Arc<Self>, shard: &Shard, call: &RedeemCall<'_>) -> Result<Reply, Fault> {
+        match shard.redeems.begin(|| element(call)) {
+            Ok(turn) => {
+                let _others = RedeemOthers { store: self.clone(), shard: shard.number, turn: Some(turn) };
+                self.run_in(Span::default(), shard, call).await
+            }
+            Err(reply) => {
+                reply.await.unwrap_or_else(|_| Err(Fault::new("redeem", "the calls were canceled")))
+            }
+        }
+    }
+
+    /// Redeems those that wait in one call, and replies to each.
+    async fn redeem_list(&self, shard: &Shard, waiting: Vec<Waiter<Cmd, Result<Reply, Fault>>>) {
+        let (calls, waiting): (Vec<Cmd>, Vec<_>) = waiting.into_iter().map(Waiter::split).unzip();
+        let replies = self.run_in(Span::default(), shard, &RedeemListCall(&calls)).await;
+        let mut replies = replies.and_then(Reply::rest::<Value>).map(Vec::into_iter);
+        for waiter in waiting {
+            let reply = match &mut replies {
+                Ok(replies) => read_element(replies.next()),
+                Err(fault) => Err(fault.clone()),
+            };
+            // The caller may be gone.
+            let _ = waiter.send(reply);
+        }
     }
 
     /// Looks in the other shards for a token that the user's shard does not have: it may be another user's.
@@ -195,6 +231,84 @@ impl Store {
             }
         }
         Ok(ScriptRefusal::TokenUnknown)
+    }
+}
+
+/// Most tokens of a call. Redis does nothing else for some 5 ms then.
+const MAX_LIST: usize = 64;
+
+/// A turn to redeem tokens of a shard. When its first call has ended, or was canceled, a task makes the calls for those that wait.
+struct RedeemOthers {
+    store: Arc<Store>,
+    shard: usize,
+    turn: Option<Turn<Cmd, Result<Reply, Fault>>>,
+}
+
+impl Drop for RedeemOthers {
+    fn drop(&mut self) {
+        let Some(mut turn) = self.turn.take() else { return };
+        if turn.end() {
+            return;
+        }
+        let (store, shard) = (self.store.clone(), self.shard);
+        tokio::spawn(async move {
+            while !turn.end() {
+                store.redeem_list(&store.shards[shard], turn.next(MAX_LIST)).await;
+            }
+        });
+    }
+}
+
+/// Several calls of `redeem.lua` as one of `redeem_list.lua`: the keys of all, the arguments of all, then of each the number of its keys and
+/// of its arguments, and last their own number.
+struct RedeemListCall<'a>(&'a [Cmd]);
+
+/// A call as a part of a list: the number of its keys, its keys, its arguments.
+fn element(call: &RedeemCall<'_>) -> Cmd {
+    let mut element = Cmd::with_capacity(USUAL_ARGUMENTS, USUAL_BYTES);
+    call.encode(&mut element);
+    element
+}
+
+impl ScriptCall for RedeemListCall<'_> {
+    fn script<'s>(&self, scripts: &'s Scripts) -> &'s Script {
+        &scripts.redeem_list
+    }
+
+    fn encode(&self, command: &mut Cmd) {
+        let counts = |call: &Cmd| {
+            let keys =
+                words(call).next().and_then(|text| str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0);
+            (keys, call.args_iter().len() - 1 - keys)
+        };
+        let counts: Vec<(usize, usize)> = self.0.iter().map(counts).collect();
+        command.arg(counts.iter().map(|(keys, _)| keys).sum::<usize>());
+        for (call, (keys, _)) in self.0.iter().zip(&counts) {
+            words(call).skip(1).take(*keys).for_each(|key| _ = command.arg(key));
+        }
+        for (call, (keys, _)) in self.0.iter().zip(&counts) {
+            words(call).skip(1 + keys).for_each(|argument| _ = command.arg(argument));
+        }
+        for (keys, arguments) in &counts {
+            command.arg(keys).arg(arguments);
+        }
+        command.arg(counts.len());
+    }
+}
+
+fn words(command: &Cmd) -> impl Iterator<Item = &[u8]> {
+    command.args_iter().filter_map(|argument| match argument {
+        Arg::Simple(word) => Some(word),
+        _ => None,
+    })
+}
+
+/// The reply to one call of a list: an array, or the text of an error.
+fn read_element(element: Option<Value>) -> Result<Reply, Fault> {
+    match element {
+        Some(Value::Array(values)) => Ok(Reply::new("redeem", values)),
+        Some(Value::BulkString(text)) => Err(script_error("redeem", &text)),
+        _ => Err(Fault::new("redeem", "the reply is too short")),
     }
 }
 

@@ -10,6 +10,15 @@ pub fn fault(operation: &'static str, error: RedisError) -> Fault {
     if is_permanent(&error) { Fault::new(operation, text) } else { Fault::retryable(operation, text) }
 }
 
+/// The fault for the text of an error reply that a script returned.
+pub fn script_error(operation: &'static str, text: &[u8]) -> Fault {
+    let reply = [b"-", text, b"\r\n"].concat();
+    match redis::parse_redis_value(&reply).and_then(redis::Value::extract_error) {
+        Err(error) => fault(operation, error),
+        Ok(_) => Fault::new(operation, String::from_utf8_lossy(text).into_owned()),
+    }
+}
+
 /// The error reply of the server, or the error of the connection.
 pub fn error_text(error: &RedisError) -> String {
     match error.clone().into_server_errors().as_deref() {

@@ -46,17 +46,19 @@ pub struct Argument {
 }
 
 impl Declaration {
-    /// The Lua lines that give keys and arguments their names.
-    pub fn prologue(&self) -> String {
+    /// The Lua lines that give keys and arguments their names, from these first ones of `KEYS` and `ARGV`: numbers, or the names of locals
+    /// beside `last_key` and `last_arg`.
+    pub fn prologue(&self, first_key: &str, first_arg: &str) -> String {
         let mut lua = String::new();
-        let mut unpack = |names: Vec<String>, from: &str| {
+        let mut unpack = |names: Vec<String>, from: &str, first: &str, last: &str| {
             if !names.is_empty() {
-                lua += &format!("local {} = unpack({from}, 1, {})\n", names.join(", "), names.len());
+                let last = if first == "1" { names.len().to_string() } else { last.to_owned() };
+                lua += &format!("local {} = unpack({from}, {first}, {last})\n", names.join(", "));
             }
         };
-        unpack(self.keys.iter().map(|key| format!("{key}_key")).collect(), "KEYS");
+        unpack(self.keys.iter().map(|key| format!("{key}_key")).collect(), "KEYS", first_key, "last_key");
         let arguments = self.arguments.iter().chain(self.optional);
-        unpack(arguments.map(|argument| argument.name.to_owned()).collect(), "ARGV");
+        unpack(arguments.map(|argument| argument.name.to_owned()).collect(), "ARGV", first_arg, "last_arg");
         let (mut names, mut values) = (Vec::new(), Vec::new());
         for Argument { name, read_by } in self.arguments {
             for function in *read_by {
@@ -73,11 +75,11 @@ impl Declaration {
             lua += &format!("{} = {}\n", names.join(", "), values.join(", "));
         }
         for name in self.more_keys {
-            lua += &format!("local {}_KEYS_FROM = {}\n", name.to_uppercase(), self.keys.len() + 1);
+            lua += &format!("local {}_KEYS_FROM = {first_key} + {}\n", name.to_uppercase(), self.keys.len());
         }
         for name in self.more_arguments {
-            let first = self.arguments.len() + self.optional.len() + 1;
-            lua += &format!("local {}_FROM = {first}\n", name.to_uppercase());
+            let before = self.arguments.len() + self.optional.len();
+            lua += &format!("local {}_FROM = {first_arg} + {before}\n", name.to_uppercase());
         }
         for (name, lists) in self.positions {
             let names = lists.iter().flat_map(|list| list.iter());
@@ -315,11 +317,11 @@ mod tests {
             "local limit, window_ms, wanted = unpack(ARGV, 1, 3)",
             "limit, wanted = tonumber(limit), tonumber(wanted)",
         ];
-        assert_eq!(LeaseCall::DECLARATION.prologue().lines().collect::<Vec<_>>(), lines);
-        let merge = MergeShardCall::DECLARATION.prologue();
+        assert_eq!(LeaseCall::DECLARATION.prologue("1", "1").lines().collect::<Vec<_>>(), lines);
+        let merge = MergeShardCall::DECLARATION.prologue("1", "1");
         assert!(merge.contains("shard ~= '' and shard or nil"), "{merge}");
-        assert!(merge.ends_with("local ENTRIES_FROM = 8\n"), "{merge}");
-        let complete = CompleteAnswerCall::DECLARATION.prologue();
+        assert!(merge.ends_with("local ENTRIES_FROM = 1 + 7\n"), "{merge}");
+        let complete = CompleteAnswerCall::DECLARATION.prologue("1", "1");
         assert!(complete.contains("request_digest = 1, code = 2, score = 3, rank = 4, "), "{complete}");
         assert!(complete.contains(", action = 13, top = 14 }"), "{complete}");
     }

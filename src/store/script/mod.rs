@@ -4,10 +4,12 @@
 pub(in crate::store) mod declaration;
 pub(in crate::store) mod reply;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
 use redis::Cmd;
 
+use crate::store::commands::redeem::RedeemCall;
 use crate::store::outbox::entry::words_in_lua;
 use crate::store::script::declaration::{Declaration, ScriptCall};
 
@@ -24,9 +26,17 @@ pub struct Script {
 
 impl Script {
     pub fn new(declaration: &Declaration) -> Self {
-        let code: Arc<str> = assemble(declaration).into();
+        Self::of_code(declaration.name, assemble(declaration, None).into())
+    }
+
+    /// The script for a list of these calls.
+    fn list(name: &'static str, declaration: &Declaration, text: &str) -> Self {
+        Self::of_code(name, assemble(declaration, Some(text)).into())
+    }
+
+    fn of_code(name: &'static str, code: Arc<str>) -> Self {
         let sha = redis::Script::new(&with_run(UNBOUND, &code)).get_hash().to_owned();
-        Self { name: declaration.name, code, sha }
+        Self { name, code, sha }
     }
 
     /// Calls it by its SHA-1, or by that of the same script bound to a run.
@@ -52,8 +62,8 @@ fn with_run(run: &str, code: &str) -> String {
 }
 
 /// Arguments and bytes of a usual call, so that encoding one allocates once.
-const USUAL_ARGUMENTS: usize = 56;
-const USUAL_BYTES: usize = 1536;
+pub const USUAL_ARGUMENTS: usize = 56;
+pub const USUAL_BYTES: usize = 1536;
 
 fn command(name: &str, script: &str, call: &dyn ScriptCall) -> Cmd {
     let mut command = Cmd::with_capacity(USUAL_ARGUMENTS, USUAL_BYTES);
@@ -62,15 +72,108 @@ fn command(name: &str, script: &str, call: &dyn ScriptCall) -> Cmd {
     command
 }
 
-/// The parts that a script shares with others, the prologue, and the script's own text.
-fn assemble(declaration: &Declaration) -> String {
+/// The parts that a script shares with others, the prologue, and the script's own text; for a list of calls in a function, and then the
+/// text that calls it.
+fn assemble(declaration: &Declaration, list: Option<&str>) -> String {
     let mut body = declaration.body.to_owned();
     for (name, fields) in declaration.fields {
         body = body.replace(name, &fields.join(", "));
     }
     let libs = LIBS.iter().filter(|(name, _)| declaration.libs.contains(name));
     let libs: String = libs.flat_map(|(_, text)| [*text, "\n"]).collect();
-    libs.replace("ENTRY_WORDS", &words_in_lua()) + &declaration.prologue() + &body
+    let libs = libs.replace("ENTRY_WORDS", &words_in_lua());
+    let (shared, body) = body.split_once(EACH).unwrap_or(("", &body));
+    let (before, first_key, first_arg, after) = match list {
+        Some(rest) => (
+            "\nlocal function redeem_one(first_key, last_key, first_arg, last_arg)\n",
+            "first_key",
+            "first_arg",
+            format!("end\n{rest}"),
+        ),
+        None if shared.is_empty() => ("", "1", "1", String::new()),
+        None => ("\nlocal last_key = #KEYS\n", "1", "1", String::new()),
+    };
+    let prologue = declaration.prologue(first_key, first_arg);
+    let code = [&libs, shared, before, &prologue, body, &after].concat();
+    inline_constants(&without_unused_functions(&code))
+}
+
+/// The end of the comment in `redeem.lua` after which its text is that of one token.
+const EACH: &str = "redeem_list.lua has it in a function.";
+
+/// Puts the values of constants where their names are: each script call would create and look up some thirty of them, and a Lua function
+/// may use at most sixty locals from outside.
+fn inline_constants(code: &str) -> String {
+    let mut values = HashMap::<&str, String>::new();
+    let mut inlined = String::with_capacity(code.len());
+    for line in code.lines() {
+        let line_inlined = replace_words(line, &values);
+        let constant = line.strip_prefix("local ").and_then(|rest| rest.split_once(" = "));
+        let constant =
+            constant.filter(|(name, _)| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'));
+        let value = line_inlined.split_once(" = ").map(|(_, value)| value);
+        match (constant, value) {
+            (Some((name, _)), Some(value))
+                if value.bytes().all(|byte| byte.is_ascii_digit() || b" *()".contains(&byte)) =>
+            {
+                values.insert(name, format!("({value})"));
+            }
+            _ => inlined += &line_inlined,
+        }
+        inlined.push('\n');
+    }
+    inlined
+}
+
+/// Drops the functions that a script does not use: each script call would create them. A function uses only those before it, so the last one
+/// is looked at first.
+fn without_unused_functions(code: &str) -> String {
+    const BEGIN: &str = "\nlocal function ";
+    const END: &str = "\nend\n";
+    let mut counts = HashMap::<&str, usize>::new();
+    words(code).for_each(|word| *counts.entry(word).or_default() += 1);
+    let mut kept = Vec::new();
+    let mut rest = code;
+    while let Some(begin) = rest.rfind(BEGIN) {
+        let end = rest[begin..].find(END).map_or(rest.len(), |found| begin + found + END.len() - 1);
+        let (function, after) = rest[begin..].split_at(end - begin);
+        rest = &rest[..begin];
+        kept.push(after);
+        let name = words(&function[BEGIN.len()..]).next().unwrap_or_default();
+        let own = words(function).filter(|word| *word == name).count();
+        if counts.get(name) == Some(&own) {
+            words(function).for_each(|word| *counts.entry(word).or_default() -= 1);
+        } else {
+            kept.push(function);
+        }
+    }
+    kept.push(rest);
+    kept.reverse();
+    kept.concat()
+}
+
+/// The words of all lines that are no comments.
+fn words(code: &str) -> impl Iterator<Item = &str> {
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("--"));
+    lines.flat_map(|line| line.split(|char| !is_in_word(char)).filter(|word| !word.is_empty()))
+}
+
+fn is_in_word(char: char) -> bool {
+    char.is_ascii_alphanumeric() || char == '_'
+}
+
+/// Replaces whole words.
+fn replace_words(line: &str, values: &HashMap<&str, String>) -> String {
+    let mut replaced = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(start) = rest.find(is_in_word) {
+        let (before, from) = rest.split_at(start);
+        let (word, after) = from.split_at(from.find(|char| !is_in_word(char)).unwrap_or(from.len()));
+        replaced += before;
+        replaced += values.get(word).map_or(word, String::as_str);
+        rest = after;
+    }
+    replaced + rest
 }
 
 macro_rules! libs {
@@ -90,11 +193,19 @@ macro_rules! scripts {
         /// One field for each script, with its file's name.
         pub struct Scripts {
             $(pub $name: Script,)*
+            pub redeem_list: Script,
         }
 
+        /// All scripts, assembled once.
+        pub static SCRIPTS: LazyLock<Scripts> = LazyLock::new(Scripts::new);
+
         impl Scripts {
-            pub fn new() -> Self {
-                Self { $($name: Script::new(&<$Call>::DECLARATION),)* }
+            fn new() -> Self {
+                let list = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/redeem_list.lua"));
+                Self {
+                    $($name: Script::new(&<$Call>::DECLARATION),)*
+                    redeem_list: Script::list("redeem_list", &RedeemCall::DECLARATION, list),
+                }
             }
         }
 
@@ -134,7 +245,50 @@ scripts! {
 
 impl Scripts {
     /// The scripts that check the run of Redis in an award, which a node binds to a run.
-    pub fn bindable(&self) -> [&Script; 6] {
-        [&self.issue, &self.prove, &self.redeem, &self.start, &self.finish, &self.merge_shard]
+    pub fn bindable(&self) -> [&Script; 7] {
+        [
+            &self.issue,
+            &self.prove,
+            &self.redeem,
+            &self.redeem_list,
+            &self.start,
+            &self.finish,
+            &self.merge_shard,
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_has_only_what_it_uses() {
+        let code = "
+local DAY_MS = 86400000
+local YEAR_MS = 365 * DAY_MS
+local NAMES = { 'day' }
+local function inner()
+  return 1
+end
+local function unused()
+  return inner() -- used
+end
+local function used()
+  return YEAR_MS * 2, NOT_DAY_MS
+end
+used()
+";
+        let assembled = "
+
+local NAMES = { 'day' }
+local function used()
+  return (365 * (86400000)) * 2, NOT_DAY_MS
+end
+used()
+";
+        let lines = |text: &str| text.lines().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
+        let found = inline_constants(&without_unused_functions(code));
+        assert_eq!(lines(&found), lines(assembled));
     }
 }
