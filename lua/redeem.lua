@@ -164,6 +164,7 @@ local token_code, token, session, expires_ms = find_token()
 local proof_failed = token_code == OK and verdict ~= NOT_JUDGED
   and not (verdict == '1' and proof_stands(token.issued, min_age_ms, max_age_ms, from_ms, until_ms, once_from, last_key))
 
+local stored_limits
 -- All checks passed before a webhook was called. A proof that failed there spends the token even if a check refuses by now. Otherwise a
 -- player could make a check refuse in time, for example by reaching a cap with another token, and guess again.
 if not (reservation and proof_failed) then
@@ -183,7 +184,8 @@ if not (reservation and proof_failed) then
     return reply(NOT_OPEN, 0)
   end
   -- Limits of points count the most that any proof could be worth: a refusal that leaves the token must not depend on the proof.
-  local wait_ms, limit = action_wait_ms(limit_key, limits, true)
+  local wait_ms, limit
+  wait_ms, limit, stored_limits = action_wait_ms(limit_key, limits, true)
   if points_per_hour > 0 and tonumber(won_before or 0) + most_points > points_per_hour then
     local left_ms = math.max(window_left_ms(hour_points_key, HOUR_MS), 1)
     if left_ms > wait_ms then
@@ -257,7 +259,7 @@ if earned > 0 then
   redis.call('SET', score_key, score)
   rank = redis.call('ZCOUNT', board_key, '(' .. score, '+inf') + 1
 end
-note_action(limit_key, limits)
+note_action(limit_key, limits, stored_limits)
 if earned > 0 and points_per_hour > 0 and redis.call('INCRBY', hour_points_key, points) == earned then
   redis.call('PEXPIRE', hour_points_key, HOUR_MS)
 end

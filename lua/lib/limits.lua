@@ -42,8 +42,8 @@ local function current_period(stored, count, length_ms)
   return stored > present + 1 and present or stored, tonumber(count)
 end
 
--- Returns the ms until this action may be awarded again (0: now), and the name of the setting that refuses. `redeems`: the award is
--- requested now.
+-- Returns the ms until this action may be awarded again (0: now), the name of the setting that refuses, and what was stored, for `note_action`.
+-- `redeems`: the award is requested now.
 -- The spans of two proofs by `elapsed` must not overlap, or a player could wait for nine at once. Only the end of a span can tell, so a
 -- request for a token need not wait, and the pace stays one per span.
 local function action_wait_ms(key, limits, redeems)
@@ -75,17 +75,17 @@ local function action_wait_ms(key, limits, redeems)
       end
     end
   end
-  return wait, limit
+  return wait, limit, stored
 end
 
--- Counts an award. The hash expires a day after the last limit that can need it, since the clock may be set back by a day.
-local function note_action(key, limits)
+-- Counts an award, where `action_wait_ms` found these stored values. The hash expires a day after the last limit that can need it, since the
+-- clock may be set back by a day.
+local function note_action(key, limits, stored)
   if not limits.any then
     return
   end
-  local stored = redis.call('HMGET', key, 'hour', 'in_hour', 'day', 'in_day')
-  local hour, in_hour = current_period(stored[1], stored[2], HOUR_MS)
-  local day, in_day = current_period(stored[3], stored[4], DAY_MS)
+  local hour, in_hour = current_period(stored[2], stored[3], HOUR_MS)
+  local day, in_day = current_period(stored[4], stored[5], DAY_MS)
   redis.call('HSET', key, 'at', now_text, 'hour', int(hour), 'in_hour', int(in_hour + 1), 'day', int(day),
     'in_day', int(in_day + 1))
   redis.call('PEXPIREAT', key, int(math.max(now_ms + limits.cooldown, now_ms + limits.span, (day + 1) * DAY_MS) + DAY_MS))
