@@ -20,11 +20,6 @@ impl<T, R> Waiter<T, R> {
         self.reply.is_closed()
     }
 
-    /// The request, and where its reply goes.
-    pub fn split(self) -> (T, oneshot::Sender<R>) {
-        (self.request, self.reply)
-    }
-
     /// Ends the wait. Returns the request if it was canceled.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use crate::metrics::Metrics;
 use crate::store::commands::redeem_reply;
 use crate::store::connection::stream::Items;
 pub use crate::store::script::DECLARATIONS;
+use crate::store::script::SCRIPTS;
 pub use crate::store::script::declaration::{Argument, Declaration};
 use crate::store::script::reply::Reply;
 use crate::store::{AwardReply, Entry, Redeem, ScriptRefusal, Store, outbox};
@@ -25,7 +26,7 @@ pub fn unconnected(config: &config::Redis, metrics: Arc<Metrics>) -> Result<Stor
 /// The command that `redeem` sends.
 pub fn redeem_call(store: &Store, redeem: &Redeem<'_>) -> Cmd {
     let shard = store.shard(redeem.user);
-    store.scripts.redeem.by_sha(None, &redeem.call(store, shard, None))
+    SCRIPTS.redeem.by_sha(None, &redeem.call(store, shard, None))
 }
 
 /// Reads a reply of `redeem.lua`.

@@ -56,7 +56,7 @@ use connection::binding;
 use connection::redis_error::is_redirect;
 use connection::server::{CallError, Request};
 use connection::topology::Topology;
-use script::Scripts;
+use script::SCRIPTS;
 use script::declaration::ScriptCall;
 use script::reply::Reply;
 use shard::Shard;
@@ -82,7 +82,6 @@ pub struct Store {
     board_places: Mutex<HashMap<String, Arc<Shard>>>,
     rank_batcher: RankBatcher,
     topology: Topology,
-    scripts: &'static Scripts,
     metrics: Arc<Metrics>,
     wait_replicas: u32,
     /// For one reply.
@@ -139,12 +138,12 @@ impl Store {
 
     /// Runs one script and records its time under its name.
     async fn run(&self, shard: &Shard, call: &dyn ScriptCall) -> Result<Reply, Fault> {
-        self.run_in(script_span(call.script(self.scripts).name), shard, call).await
+        self.run_in(script_span(call.script().name), shard, call).await
     }
 
     /// The same in a span that has started.
     async fn run_in(&self, mut span: Span, shard: &Shard, call: &dyn ScriptCall) -> Result<Reply, Fault> {
-        let script = call.script(self.scripts);
+        let script = call.script();
         let (started, name) = (Instant::now(), script.name);
         let server = shard.server();
         let bound = server.binding.sha(script);
@@ -158,7 +157,7 @@ impl Store {
             // It may become the master again, with other data, before the next poll.
             server.binding.clear();
         } else if bound.is_none() && answer.is_ok() {
-            binding::bind(&server, &self.scripts.bindable());
+            binding::bind(&server, &SCRIPTS.bindable());
         }
         if is_unknown(&answer) {
             let by_text = script.by_text(call);

@@ -14,7 +14,7 @@ use crate::store::commands::script_refusal::ScriptRefusal;
 use crate::store::connection::redis_error::script_error;
 use crate::store::script::declaration::{ScriptCall, script};
 use crate::store::script::reply::Reply;
-use crate::store::script::{Script, Scripts, USUAL_ARGUMENTS, USUAL_BYTES};
+use crate::store::script::{SCRIPTS, Script, USUAL_ARGUMENTS, USUAL_BYTES};
 use crate::store::shard::Shard;
 use crate::store::{BoardEntry, BoardId, ShardPosition, Store, fail, script_span, span_text};
 use crate::traces::Span;
@@ -200,9 +200,8 @@ impl Store {
     }
 
     /// Redeems those that wait in one call, and replies to each.
-    async fn redeem_list(&self, shard: &Shard, waiting: Vec<Waiter<Cmd, Result<Reply, Fault>>>) {
-        let (calls, waiting): (Vec<Cmd>, Vec<_>) = waiting.into_iter().map(Waiter::split).unzip();
-        let replies = self.run_in(Span::default(), shard, &RedeemListCall(&calls)).await;
+    async fn redeem_list(&self, shard: &Shard, waiting: Vec<WaitingRedeem>) {
+        let replies = self.run_in(Span::default(), shard, &RedeemListCall(&waiting)).await;
         let mut replies = replies.and_then(Reply::rest::<Value>).map(Vec::into_iter);
         for waiter in waiting {
             let reply = match &mut replies {
@@ -210,7 +209,7 @@ impl Store {
                 Err(fault) => Err(fault.clone()),
             };
             // The caller may be gone.
-            let _ = waiter.send(reply);
+            let _ = waiter.reply(reply);
         }
     }
 
@@ -237,6 +236,9 @@ impl Store {
 /// Most tokens of a call. Redis does nothing else for some 5 ms then.
 const MAX_LIST: usize = 64;
 
+/// A call that waits, as `element` makes it.
+type WaitingRedeem = Waiter<Cmd, Result<Reply, Fault>>;
+
 /// A turn to redeem tokens of a shard. When its first call has ended, or was canceled, a task makes the calls for those that wait.
 struct RedeemOthers {
     store: Arc<Store>,
@@ -261,7 +263,7 @@ impl Drop for RedeemOthers {
 
 /// Several calls of `redeem.lua` as one of `redeem_list.lua`: the keys of all, the arguments of all, then of each the number of its keys and
 /// of its arguments, and last their own number.
-struct RedeemListCall<'a>(&'a [Cmd]);
+struct RedeemListCall<'a>(&'a [WaitingRedeem]);
 
 /// A call as a part of a list: the number of its keys, its keys, its arguments.
 fn element(call: &RedeemCall<'_>) -> Cmd {
@@ -271,8 +273,8 @@ fn element(call: &RedeemCall<'_>) -> Cmd {
 }
 
 impl ScriptCall for RedeemListCall<'_> {
-    fn script<'s>(&self, scripts: &'s Scripts) -> &'s Script {
-        &scripts.redeem_list
+    fn script(&self) -> &'static Script {
+        &SCRIPTS.redeem_list
     }
 
     fn encode(&self, command: &mut Cmd) {
@@ -281,12 +283,13 @@ impl ScriptCall for RedeemListCall<'_> {
                 words(call).next().and_then(|text| str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0);
             (keys, call.args_iter().len() - 1 - keys)
         };
-        let counts: Vec<(usize, usize)> = self.0.iter().map(counts).collect();
+        let calls = || self.0.iter().map(|waiter| &waiter.request);
+        let counts: Vec<(usize, usize)> = calls().map(counts).collect();
         command.arg(counts.iter().map(|(keys, _)| keys).sum::<usize>());
-        for (call, (keys, _)) in self.0.iter().zip(&counts) {
+        for (call, (keys, _)) in calls().zip(&counts) {
             words(call).skip(1).take(*keys).for_each(|key| _ = command.arg(key));
         }
-        for (call, (keys, _)) in self.0.iter().zip(&counts) {
+        for (call, (keys, _)) in calls().zip(&counts) {
             words(call).skip(1 + keys).for_each(|argument| _ = command.arg(argument));
         }
         for (keys, arguments) in &counts {

@@ -17,7 +17,6 @@ use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::board::rank::RankBatcher;
 use crate::store::keys::Keys;
-use crate::store::script::SCRIPTS;
 use crate::store::shard::{Shard, merged_tag, tag};
 
 impl Store {
@@ -51,7 +50,6 @@ impl Store {
             board_places: Mutex::default(),
             rank_batcher: RankBatcher::default(),
             topology,
-            scripts: &SCRIPTS,
             metrics,
             wait_replicas: config.wait_replicas,
             timeout: Duration::from_millis(config.timeout_ms),

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::action::{Flow, Limits};
 use crate::error::Fault;
+use crate::store::script::Script;
 use crate::store::script::reply::Reply;
-use crate::store::script::{Script, Scripts};
 use crate::store::{BoardEntry, ShardPosition};
 
 /// What the assembled text of a script is made from.
@@ -93,7 +93,7 @@ impl Declaration {
 /// A call of one script, with its keys and arguments.
 pub trait ScriptCall: Sync {
     /// The script that it calls.
-    fn script<'s>(&self, scripts: &'s Scripts) -> &'s Script;
+    fn script(&self) -> &'static Script;
 
     /// Adds the number of keys, the keys and the arguments.
     fn encode(&self, command: &mut Cmd);
@@ -259,11 +259,8 @@ macro_rules! script {
         }
 
         impl $crate::store::script::declaration::ScriptCall for $Call<'_> {
-            fn script<'s>(
-                &self,
-                scripts: &'s $crate::store::script::Scripts,
-            ) -> &'s $crate::store::script::Script {
-                &scripts.$name
+            fn script(&self) -> &'static $crate::store::script::Script {
+                &$crate::store::script::SCRIPTS.$name
             }
 
             fn encode(&self, command: &mut redis::Cmd) {
