@@ -58,15 +58,16 @@ pub struct EntryChange {
 
 impl Encode for EntryChange {
     fn encode(&self, command: &mut Cmd) {
-        let (kind, result, attempts) = match self.change {
-            Change::Add(result) => ("+", Some(result), 0),
-            Change::Set(result, attempts) => ("=", Some(result), attempts),
-            Change::Remove => ("-", None, 0),
+        let split = split_suffix(self.split.as_deref());
+        let (kind, result) = match self.change {
+            Change::Add(result) => (format!("+{split}"), Some(result)),
+            Change::Set(result, attempts) => (format!("={attempts}{split}"), Some(result)),
+            Change::Remove => ("-".to_owned(), None),
         };
-        command.arg(split_suffix(self.split.as_deref())).arg(kind).arg(self.user.as_bytes());
-        command.arg(result.map_or(0, |result| self.order.stored_score(result.score)));
-        command.arg(result.map(|result| self.order.key(result)).unwrap_or_default());
-        command.arg(attempts).arg(&self.username);
+        let mut member = result.map(|result| self.order.key(result)).unwrap_or_default();
+        member.extend_from_slice(self.user.as_bytes());
+        command.arg(kind).arg(member);
+        command.arg(result.map_or(0, |result| self.order.stored_score(result.score))).arg(&self.username);
     }
 }
 
