@@ -190,7 +190,8 @@ async fn find_recorded(
     Ok(found.into_iter().collect())
 }
 
-/// Adds the new entries to the users' totals.
+/// Adds the new entries to the users' totals. No user with an entry can be deleted: this locks the rows until the commit, and a deletion looks
+/// for entries then.
 async fn update_totals(
     transaction: &mut PgConnection,
     rows: &[(Link<'_>, Marks)],
@@ -201,15 +202,19 @@ async fn update_totals(
         *points = points.saturating_add(link.points);
     }
     let (users, points): (Vec<Uuid>, Vec<i64>) = sums.into_iter().unzip();
-    sqlx::query(
+    let count = users.len() as u64;
+    let updated = sqlx::query(
         "UPDATE users SET score = score + points, updated_at = now()
          FROM unnest($1::uuid[], $2::bigint[]) AS sums (user_id, points) WHERE users.id = user_id",
     )
     .bind(users)
     .bind(points)
     .execute(transaction)
-    .await
-    .map(drop)
+    .await?;
+    if updated.rows_affected() != count {
+        return Err(sqlx::Error::Decode("a user of the batch was deleted meanwhile".into()));
+    }
+    Ok(())
 }
 
 /// Appends entries to the chain, each with its marks. The caller saves the head.

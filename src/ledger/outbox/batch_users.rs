@@ -11,8 +11,7 @@ use crate::store::Entry;
 pub struct BatchUsers(HashMap<Uuid, i64>);
 
 impl BatchUsers {
-    /// Reads all users of the batch in one query. If a user is missing, the error names the user; a foreign key error would only name the
-    /// constraint.
+    /// Reads all users of the batch in one query. If a user is missing, the error names the user.
     pub async fn read(transaction: &mut PgConnection, entries: &[Entry]) -> Result<Self, sqlx::Error> {
         let ids: BTreeSet<Uuid> = entries.iter().map(|it| it.user).collect();
         let rows: Vec<(Uuid, i64)> = sqlx::query_as("SELECT id, score FROM users WHERE id = ANY($1)")

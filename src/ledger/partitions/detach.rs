@@ -247,7 +247,6 @@ async fn detach_tables(
     detached: &[Partition],
     end: Month,
 ) -> Result<Vec<String>, sqlx::Error> {
-    partitions::lock_users(transaction).await?;
     let mut tables = Vec::new();
     for Partition { name, .. } in detached {
         let table = name.replacen("score_history_", "score_history_detached_", 1);

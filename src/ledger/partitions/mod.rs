@@ -84,7 +84,6 @@ async fn create_missing(database: &PgPool) -> Result<(), sqlx::Error> {
 async fn create(connection: &mut PgConnection, month: Month) -> Result<(), sqlx::Error> {
     let mut transaction = sqlx::Connection::begin(connection).await?;
     lock_chain(&mut transaction).await?;
-    lock_users(&mut transaction).await?;
     if list(&mut transaction).await?.iter().any(|partition| partition.covers(month)) {
         // Another node was faster.
         return Ok(());
@@ -100,15 +99,8 @@ async fn create(connection: &mut PgConnection, month: Month) -> Result<(), sqlx:
     transaction.commit().await
 }
 
-/// Locks the chain against writers. This is the first lock of a transaction; `lock_users` follows.
+/// Locks the chain against writers. This is the first lock of a transaction.
 pub async fn lock_chain(transaction: &mut PgConnection) -> Result<Head, sqlx::Error> {
     sqlx::query(LOCK_TIMEOUT).execute(&mut *transaction).await?;
     Head::lock(transaction).await
-}
-
-/// Takes the lock on `users` that attaching and detaching a partition needs because of its foreign key. Admin operations lock users before
-/// their history; the same order here avoids deadlocks.
-pub async fn lock_users(transaction: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let lock = "LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE";
-    sqlx::query(lock).execute(transaction).await.map(drop)
 }
