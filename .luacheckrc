@@ -3,8 +3,9 @@
 -- lua/lib, and the keys and arguments in the script's header.
 std = "lua51"
 max_line_length = false
--- RUN is the run of Redis that a script is bound to, ANSWER the positions of a stored answer, last_key the index of a call's last key.
-read_globals = { "redis", "cjson", "struct", "RUN", "ANSWER", "KEYS", "ARGV", "last_key" }
+-- RUN is the run of Redis that a script is bound to, ANSWER the positions of a stored answer, last_key the index of a call's last key,
+-- FIRST_KEY and FIRST_ARG where the first call of a list begins.
+read_globals = { "redis", "cjson", "struct", "RUN", "ANSWER", "KEYS", "ARGV", "last_key", "FIRST_KEY", "FIRST_ARG" }
 
 local function paths(pattern)
   return io.popen("ls " .. pattern):lines()
@@ -29,6 +30,7 @@ for path in paths("lua/*.lua lua/lib/*.lua") do
     end
     -- Names of fields stand here once the script is assembled, so a local that only they use looks unused.
     for word in line:gmatch("%u+_FIELDS") do names[#names + 1], is_filled_in = word, true end
+    for word in line:gmatch("%u+_LINES") do names[#names + 1], is_filled_in = word, true end
     for word in line:gmatch("%u+_WORDS") do names[#names + 1], is_filled_in = word, true end
   end
   local ignore = is_filled_in and { "211", "212", "231", "311" } or {}

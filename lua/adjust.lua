@@ -87,7 +87,7 @@ end
 -- While another user is missing, that user may have reached this score earlier. Then the node refills the list once the ledger
 -- has both.
 if score > 0 and others_are_complete then
-  top = place(top, write_entry(after, hlc_us, user, number, username), user, score)
+  top = place(top, write_entry(after, hlc_us, user, number .. ' ' .. username), user, score)
 end
 local rank = score > 0 and redis.call('ZCOUNT', board_key, '(' .. after, '+inf') + 1 or 0
 if user_channel ~= '' then

@@ -14,7 +14,7 @@
 if not read_open(shard_state_key) then
   return { BOARD_CLOSED }
 end
-local session, code = read_session(session_key)
+local code, session_id, expires_ms, actions, started = read_session(session_key, 'started')
 if code ~= OK then
   return { code }
 end
@@ -23,9 +23,9 @@ if redis.call('XLEN', outbox_key) >= outbox_max then
 end
 redis.call('DEL', session_key)
 write_outbox(outbox_key, {
-  kind = 'ended', id = event_id, user = user, session = session.id, actions = int(session.actions),
-  issued = int(session.started), expires = int(session.expires),
+  kind = 'ended', id = event_id, user = user, session = session_id, actions = actions,
+  issued = started, expires = int(expires_ms),
 })
 -- The clock may have been set back since the session started.
-local played_ms = math.max(0, now_ms - session.started)
-return { OK, redis.call('GET', score_key) or '0', session.actions, int(played_ms) }
+local played_ms = math.max(0, now_ms - tonumber(started))
+return { OK, redis.call('GET', score_key) or '0', actions, int(played_ms) }

@@ -73,12 +73,12 @@ if request_digest ~= '' then
 end
 
 local code, state = admit(shard_state_key, used, rate_limit, ban_key, latest, 'hlc_us')
-local init, init_code = nil, OK
+local init_code, init_issued = OK, nil
 if init_id ~= '' then
   local stored = redis.call('MGET', init_key, init_spent_key)
-  init, init_code = read_anti_spam(stored[1], stored[2], user, action, init_expires_s)
+  init_code, init_issued = read_anti_spam(stored[1], stored[2], user, action, init_expires_s)
 end
-local issued_ms = init and init.issued or now_text
+local issued_ms = init_issued or now_text
 
 local function proof_holds()
   return verdict == '1' and proof_stands(issued_ms, min_age_ms, max_age_ms, from_ms, until_ms, ONCE_KEYS_FROM, #KEYS)
@@ -96,7 +96,7 @@ local function spend_init(kind, hlc_us)
   spend(init_key, init_spent_key, init_expires_s * 1000)
   if state then
     write_outbox(outbox_key, {
-      kind = kind, id = init_id, user = user, action = action, points = points, issued = init.issued,
+      kind = kind, id = init_id, user = user, action = action, points = points, issued = init_issued,
       expires = int(init_expires_s * 1000), token = init_hash, proof = proof, hlc_us = hlc_us,
     })
   end
@@ -104,7 +104,7 @@ end
 
 local function refuse_proof()
   local hlc_us = state and note_spent(shard_state_key, state[3])
-  if init then
+  if init_issued then
     spend_init('refused', hlc_us)
   else
     write_outbox(outbox_key, {
@@ -115,7 +115,7 @@ local function refuse_proof()
   return keep_answer(PROOF_INVALID, { now_text, too_young and 1 or 0 })
 end
 
-if reservation and verdict ~= NOT_JUDGED and init and init_code == OK and not proof_holds() then
+if reservation and verdict ~= NOT_JUDGED and init_issued and init_code == OK and not proof_holds() then
   -- All checks passed before the webhook was called. A failed proof spends the token even if a check refuses by now. Otherwise a player
   -- could make a check refuse in time, for example by ending the game session, and guess again.
   return refuse_proof()
@@ -128,16 +128,16 @@ if redis.call('EXISTS', interval_key) == 1 then
   return reply(TOO_SOON, 0, { math.max(1, window_left_ms(interval_key, interval_ms)) })
 end
 
-local session, session_code = read_session(session_key)
+local session_code, session_id, _, actions = read_session(session_key)
 if named_session ~= '' then
   if session_code ~= OK then
     return reply(session_code, 0)
   end
-  if session.id ~= named_session then
+  if session_id ~= named_session then
     return reply(SESSION_MISMATCH, 0)
   end
 end
-local session_id = session_code == OK and session.id or '-'
+session_id = session_code == OK and session_id or '-'
 
 if init_code ~= OK then
   return reply(init_code, 0)
@@ -153,7 +153,7 @@ if redis.call('XLEN', outbox_key) >= outbox_max then
   return reply(OUTBOX_FULL, 0)
 end
 if verdict == NOT_JUDGED then
-  return reply((not init or reserve(judging_key, reservation)) and RESERVED or JUDGING, 0)
+  return reply((not init_issued or reserve(judging_key, reservation)) and RESERVED or JUDGING, 0)
 end
 if not is_reserved then
   -- Judging took longer than the reservation lasts, so another request's proof may be with the webhook by now.
@@ -167,7 +167,7 @@ end
 local hlc_us = note_spent(shard_state_key, state[3])
 local expires_ms = now_ms + tonumber(ttl_ms)
 local expires_at_ms, token = int(expires_ms), proven_token
-if init then
+if init_issued then
   spend_init('traded', hlc_us)
 end
 local once = note_once(until_ms, ONCE_KEYS_FROM, #KEYS)
@@ -178,7 +178,7 @@ write_token(token_key, user, action, session_id, points, result ~= '' and comple
 redis.call('SET', spent_key, '0', 'PXAT', int(expires_ms + HOUR_MS))
 write_outbox(outbox_key, {
   kind = 'issued', id = attempt_id, user = user, action = action, points = points, expires = expires_at_ms,
-  proof = proof, session = session_id ~= '-' and session_id, next = token_hash, actions = session and int(session.actions),
+  proof = proof, session = session_id ~= '-' and session_id, next = token_hash, actions = session_id ~= '-' and actions,
   once = once, hlc_us = hlc_us,
 })
 return keep_answer(OK, { PROVEN_FIELDS })

@@ -6,10 +6,10 @@
 --            OK: + SESSION_FIELDS (token empty after a failed proof, times in ms, actions: awards so far)
 -- Needs lib/reply, lib/clock, lib/session.
 
-local session, code = read_session(session_key)
+local code, id, expires_ms, actions, token, started_at_ms = read_session(session_key, 'token', 'started')
 if code ~= OK then
   return { code }
 end
-local id, token, actions = session.id, session.token, session.actions
-local started_at_ms, expires_at_ms = int(session.started), int(session.expires)
+token = token or ''
+local expires_at_ms = int(expires_ms)
 return { OK, SESSION_FIELDS }

@@ -28,11 +28,11 @@ if redis.call('XLEN', outbox_key) >= outbox_max then
   return { OUTBOX_FULL, used, reset_ms }
 end
 
-local earlier, earlier_code = read_session(session_key)
+local earlier_code, earlier_id, earlier_expires_ms, earlier_actions, earlier_started = read_session(session_key, 'started')
 if earlier_code == OK then
   write_outbox(outbox_key, {
-    kind = 'ended', id = end_event_id, user = user, session = earlier.id, actions = int(earlier.actions),
-    issued = int(earlier.started), expires = int(earlier.expires),
+    kind = 'ended', id = end_event_id, user = user, session = earlier_id, actions = earlier_actions,
+    issued = earlier_started, expires = int(earlier_expires_ms),
   })
 end
 local expires_ms = now_ms + tonumber(ttl_ms)

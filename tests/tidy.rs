@@ -101,9 +101,19 @@ fn inputs(header: &[&str]) -> Vec<String> {
 }
 
 fn declared_inputs(declaration: &Declaration) -> Vec<String> {
-    let Declaration { keys, more_keys, arguments, optional, more_arguments, .. } = declaration;
-    let arguments = arguments.iter().chain(*optional).map(|argument| argument.name);
-    let keys = keys.iter().chain(*more_keys).copied();
+    let Declaration {
+        shared_keys,
+        shared_arguments,
+        keys,
+        optional_keys,
+        more_keys,
+        arguments,
+        optional,
+        more_arguments,
+        ..
+    } = declaration;
+    let arguments = shared_arguments.iter().chain(*arguments).chain(*optional).map(|argument| argument.name);
+    let keys = shared_keys.iter().chain(*keys).chain(*optional_keys).chain(*more_keys).copied();
     keys.chain(arguments).chain(more_arguments.iter().copied()).map(str::to_owned).collect()
 }
 

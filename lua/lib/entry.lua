@@ -1,8 +1,9 @@
 -- One entry of a top list: `score hlc_us userId number username` with single spaces. The username comes last and may have spaces.
 -- `BoardEntry` in src/store is the same in Rust.
 
-local function write_entry(score, hlc_us, user, number, username)
-  return score .. ' ' .. hlc_us .. ' ' .. user .. ' ' .. number .. ' ' .. username
+-- `name` is the number and the username.
+local function write_entry(score, hlc_us, user, name)
+  return score .. ' ' .. hlc_us .. ' ' .. user .. ' ' .. name
 end
 
 -- The score, when it was reached, and the user's UUID, as texts.

@@ -13,10 +13,10 @@ local HOUR_MS = 3600000
 
 local NO_LIMITS = { open_for = 0, any = false }
 
--- Reads `cooldown_ms cap_per_hour cap_per_day opens_at_ms open_for_ms span_ms`; an empty text if there is no limit. `opens_at_ms` counts from
+-- Reads `cooldown_ms cap_per_hour cap_per_day opens_at_ms open_for_ms span_ms`; empty or nil if there is no limit. `opens_at_ms` counts from
 -- 00:00 UTC, `open_for_ms` 0 is always. The span is the least duration of a proof by `elapsed`.
 local function read_limits(text)
-  if text == '' then
+  if not text or text == '' then
     return NO_LIMITS
   end
   local cooldown, per_hour, per_day, opens, open_for, span = text:match('^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')

@@ -4,10 +4,10 @@
 -- refused.
 local LONGEST_PROOF_MS = 31 * DAY_MS
 
--- Reads `min_age_ms max_age_ms from_ms until_ms`: how old the token must be, and when the proof is valid; 0 is any, an empty text four
+-- Reads `min_age_ms max_age_ms from_ms until_ms`: how old the token must be, and when the proof is valid; 0 is any, empty or nil four
 -- zeros.
 local function read_span(text)
-  if text == '' then
+  if not text or text == '' then
     return 0, 0, 0, 0
   end
   local min_age_ms, max_age_ms, from_ms, until_ms = text:match('^(%S+) (%S+) (%S+) (%S+)$')

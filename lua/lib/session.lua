@@ -3,18 +3,13 @@
 
 local SESSION_MEMORY_MS = 3600000
 
--- Returns the session or nil, and a reply code that is OK if the session is live.
-local function read_session(key)
-  local stored = redis.call('HMGET', key, 'id', 'token', 'started', 'expires', 'actions')
-  if not stored[1] then
-    return nil, NO_SESSION
+-- Returns a reply code that is OK if the session is live; if there is one also its id, when it expires (ms), the awards so far, and the
+-- values of further fields.
+local function read_session(key, ...)
+  local stored = redis.call('HMGET', key, 'id', 'expires', 'actions', ...)
+  local expires_ms = tonumber(stored[2])
+  if not expires_ms then
+    return NO_SESSION
   end
-  local session = {
-    id = stored[1], token = stored[2] or '', started = tonumber(stored[3]), expires = tonumber(stored[4]),
-    actions = tonumber(stored[5] or 0),
-  }
-  if now_ms >= session.expires then
-    return session, TOKEN_EXPIRED
-  end
-  return session, OK
+  return now_ms < expires_ms and OK or TOKEN_EXPIRED, stored[1], expires_ms, stored[3] or '0', unpack(stored, 4)
 end

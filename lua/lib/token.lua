@@ -3,30 +3,30 @@
 -- result (see lib/outbox) that its proof was worth. `spent:<tokenId>` is `1` once the token was redeemed. For a proven token it is `0` from
 -- the start, so that an expired token differs from one that never was.
 
--- Takes the values of `token:<tokenId>` and `spent:<tokenId>`. Returns the token or nil, and a reply code.
+-- Takes the values of `token:<tokenId>` and `spent:<tokenId>`. Returns a reply code; and if it is OK the words of the token.
 local function read_token(stored, spent)
   if not stored then
-    return nil, spent == '1' and TOKEN_USED or spent == '0' and TOKEN_EXPIRED or TOKEN_UNKNOWN
+    return spent == '1' and TOKEN_USED or spent == '0' and TOKEN_EXPIRED or TOKEN_UNKNOWN
   end
-  local owner, action, session, issued_ms, points, result = stored:match('^(%S+) (%S+) (%S+) (%d+) (%S+) (%S+)$')
-  return { owner = owner, action = action, session = session, issued = issued_ms, points = points, result = result }, OK
+  return OK, stored:match('^(%S+) (%S+) (%S+) (%d+) (%S+) (%S+)$')
 end
 
--- The same for an anti-spam token of this user and action. Its JWT has its own expiry, rounded up to the second; the key lives to the
--- millisecond.
+-- The same for an anti-spam token of this user and action, with only the time when it was issued (ms, a text). Its JWT has its own expiry,
+-- rounded up to the second; the key lives to the millisecond.
 local function read_anti_spam(stored, spent, user, action, expires_s)
-  local token, code = read_token(stored, spent)
-  if not token then
-    return nil, code == TOKEN_UNKNOWN and now_ms > (expires_s - 1) * 1000 and TOKEN_EXPIRED or code
+  local code, owner, own_action, _, issued = read_token(stored, spent)
+  if code == TOKEN_UNKNOWN and now_ms > (expires_s - 1) * 1000 then
+    return TOKEN_EXPIRED
+  elseif code ~= OK then
+    return code
+  elseif owner ~= user then
+    return TOKEN_FOREIGN
   end
-  if token.owner ~= user then
-    return nil, TOKEN_FOREIGN
-  end
-  return token, token.action == action and OK or TOKEN_UNKNOWN
+  return own_action == action and OK or TOKEN_UNKNOWN, issued
 end
 
 local function write_token(token_key, user, action, session, points, result, expires_ms)
-  redis.call('SET', token_key, table.concat({ user, action, session, now_text, points, result }, ' '), 'PXAT', int(expires_ms))
+  redis.call('SET', token_key, user .. ' ' .. action .. ' ' .. session .. ' ' .. now_text .. ' ' .. points .. ' ' .. result, 'PXAT', int(expires_ms))
 end
 
 -- Marks a token as redeemed. The mark outlives the token by a second.

@@ -34,8 +34,7 @@ pub fn redeem_call(store: &Store, redeem: &Redeem<'_>) -> Cmd {
 /// # Errors
 /// The reply has another shape.
 pub fn redeemed(reply: Value, per_minute: u32) -> Result<Result<AwardReply, ScriptRefusal>, Fault> {
-    let values = Vec::from_redis_value(reply).map_err(|error| Fault::new("read_reply", error))?;
-    let (redeemed, _) = redeem_reply::read(Reply::new("redeem", values), per_minute)?;
+    let (redeemed, _) = redeem_reply::read(Reply::new("redeem", reply), per_minute)?;
     Ok(redeemed.outcome)
 }
 

@@ -20,9 +20,12 @@ pub fn entries_channel(address: &str) -> String {
     format!("entries:{address}")
 }
 
+/// What the channel of a user begins with.
+pub const PERSONAL: &str = "personal:";
+
 /// Channel of one user.
 pub fn personal_channel(user: Uuid) -> String {
-    format!("personal:{user}")
+    format!("{PERSONAL}{user}")
 }
 
 /// The message on a user's channel that announces a ban (`lua/apply_restrictions.lua`).

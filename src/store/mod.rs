@@ -164,11 +164,11 @@ impl Store {
             answer = self.ask_at(shard, Request::Command(&by_text)).await;
         }
         self.metrics.redis_call(name, started.elapsed(), answer.is_ok());
-        let result: Result<Vec<redis::Value>, Fault> = answer.map_err(|error| error.into_fault(name));
+        let result = answer.map_err(|error| error.into_fault(name));
         if let Err(fault) = &result {
             fail(&mut span, fault);
         }
-        result.map(|values| Reply::new(name, values))
+        result.map(|reply| Reply::new(name, reply))
     }
 
     /// Microseconds since the Unix epoch by Redis' clock.

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use redis::Cmd;
 use uuid::Uuid;
 
 use super::Store;
+use super::commands::redeem::GatheredRedeem;
 use super::connection::server::Server;
 use super::keys::Keys;
 use super::script::reply::Reply;
@@ -47,7 +47,7 @@ pub struct Shard {
     /// The newest state that this node has seen, in replies and polls.
     seen: Mutex<ShardPosition>,
     /// Tokens that wait to be redeemed.
-    pub redeems: Arc<Gathering<Cmd, Result<Reply, Fault>>>,
+    pub redeems: Arc<Gathering<GatheredRedeem, Result<Reply, Fault>>>,
     /// The newest version of its top list that the merged board is known to have.
     merged_version: AtomicI64,
 }

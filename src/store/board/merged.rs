@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::Fault;
 use crate::store::commands::redeem_reply::{AwardFields, existing_rank};
-use crate::store::keys::{BoardKeys, personal_channel};
+use crate::store::keys::{BoardKeys, PERSONAL, personal_channel};
 use crate::store::script::declaration::{Fields, fields, script};
 use crate::store::shard::Shard;
 use crate::store::{AwardReply, BoardEntry, BoardId, PersonalUpdate, Redeem, Store};
@@ -99,6 +99,11 @@ impl Store {
     /// The channel on which a script publishes a user's update; none if this is one of several shards, which has no global rank.
     pub(in crate::store) fn user_channel(&self, user: uuid::Uuid) -> Option<String> {
         self.merged.is_none().then(|| personal_channel(user))
+    }
+
+    /// What the channel begins with; none as above.
+    pub(in crate::store) fn user_channels(&self) -> Option<&'static str> {
+        self.merged.is_none().then_some(PERSONAL)
     }
 
     /// The version of a shard's top list that a script need not return again.

@@ -22,45 +22,45 @@ use crate::traces::Span;
 script! {
     redeem as RedeemCall
         needs [reply clock epoch rate limits session token proof attempts judging answer entry board personal_update outbox]
-    keys [
-        board shard_state board_state top throttle outbox score token spent rate ban limit hour_points answer session next
-        quarantine judging
-    ]
+    shared_keys [board shard_state board_state top throttle outbox]
+    shared_args {
+        outbox_max: u64 => tonumber,
+        known_version: i64 => tonumber,
+        publish_interval_ms: u64,
+        board_channel: Option<&'a str>,
+        user_channels: Option<&'static str>,
+        trace_channel: &'a str,
+        latest: ShardPosition,
+        receipt_kid: &'a str,
+    }
+    keys [token spent score ban session quarantine]
+    optional_keys [next rate limit hour_points answer judging]
     more_keys once
     args {
         user: Uuid,
-        number: i64,
-        username: &'a str,
+        name: String,
         action: &'a str,
         points: u64,
         attempt_id: Uuid,
         token_hash: &'a str,
         flow: Flow,
-        expires_s: i64 => tonumber,
-        named_session: &'a str,
-        proof: &'a str,
         verdict: &'static str,
-        proof_span: String,
-        result: String,
+    }
+    optional {
+        expires_s: i64 => tonumber,
+        next_token: &'a str,
+        next_hash: &'a str,
         rate_limit: u32 => tonumber,
         limits: &'a Limits => read_limits,
         points_per_hour: u64 => tonumber,
-        outbox_max: u64 => tonumber,
-        known_version: i64 => tonumber,
-        publish_interval_ms: u64,
-        board_channel: Option<&'a str>,
-        user_channel: Option<String>,
-        request_digest: Option<&'a str>,
-        answer_ttl_ms: Option<u64>,
-        latest: ShardPosition,
-        receipt_kid: &'a str,
-        next_token: Option<&'a str>,
-        next_hash: Option<&'a str>,
+        request_digest: &'a str,
+        answer_ttl_ms: u64,
         most_points: u64 => tonumber,
-    }
-    optional {
+        proof: &'a str,
+        proof_span: String,
+        result: String,
+        named_session: &'a str,
         trace: String,
-        trace_channel: &'a str,
         reservation: &'a Reservation => read_reservation,
         attempts: &'a str,
     }
@@ -188,7 +188,7 @@ impl Store {
 
     /// Redeems a token at once; or, while as many calls as may be are under way, in the next one with others that wait.
     async fn redeem_gathered(self: &Arc<Self>, shard: &Shard, call: &RedeemCall<'_>) -> Result<Reply, Fault> {
-        match shard.redeems.begin(|| element(call)) {
+        match shard.redeems.begin(|| GatheredRedeem::new(call)) {
             Ok(turn) => {
                 let _others = RedeemOthers { store: self.clone(), shard: shard.number, turn: Some(turn) };
                 self.run_in(Span::default(), shard, call).await
@@ -236,14 +236,36 @@ impl Store {
 /// Most tokens of a call. Redis does nothing else for some 5 ms then.
 const MAX_LIST: usize = 64;
 
-/// A call that waits, as `element` makes it.
-type WaitingRedeem = Waiter<Cmd, Result<Reply, Fault>>;
+/// A call that waits.
+type WaitingRedeem = Waiter<GatheredRedeem, Result<Reply, Fault>>;
+
+/// A call for a list.
+pub struct GatheredRedeem {
+    /// The keys and arguments that a list shares.
+    shared: Cmd,
+    /// The others: keys, then arguments.
+    own: Cmd,
+    /// Number of its keys.
+    keys: usize,
+}
+
+impl GatheredRedeem {
+    fn new(call: &RedeemCall<'_>) -> Self {
+        let mut shared = Cmd::new();
+        call.shared_keys().for_each(|key| _ = shared.arg(key));
+        call.encode_shared_arguments(&mut shared);
+        let mut own = Cmd::with_capacity(USUAL_ARGUMENTS, USUAL_BYTES);
+        let keys = call.own_keys().map(|key| _ = own.arg(key)).count();
+        call.encode_own_arguments(&mut own);
+        Self { shared, own, keys }
+    }
+}
 
 /// A turn to redeem tokens of a shard. When its first call has ended, or was canceled, a task makes the calls for those that wait.
 struct RedeemOthers {
     store: Arc<Store>,
     shard: usize,
-    turn: Option<Turn<Cmd, Result<Reply, Fault>>>,
+    turn: Option<Turn<GatheredRedeem, Result<Reply, Fault>>>,
 }
 
 impl Drop for RedeemOthers {
@@ -261,16 +283,8 @@ impl Drop for RedeemOthers {
     }
 }
 
-/// Several calls of `redeem.lua` as one of `redeem_list.lua`: the keys of all, the arguments of all, then of each the number of its keys and
-/// of its arguments, and last their own number.
+/// Several calls of `redeem.lua` as one of `redeem_list.lua`. They share what the last one, which is the newest, knows.
 struct RedeemListCall<'a>(&'a [WaitingRedeem]);
-
-/// A call as a part of a list: the number of its keys, its keys, its arguments.
-fn element(call: &RedeemCall<'_>) -> Cmd {
-    let mut element = Cmd::with_capacity(USUAL_ARGUMENTS, USUAL_BYTES);
-    call.encode(&mut element);
-    element
-}
 
 impl ScriptCall for RedeemListCall<'_> {
     fn script(&self) -> &'static Script {
@@ -278,24 +292,22 @@ impl ScriptCall for RedeemListCall<'_> {
     }
 
     fn encode(&self, command: &mut Cmd) {
-        let counts = |call: &Cmd| {
-            let keys =
-                words(call).next().and_then(|text| str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0);
-            (keys, call.args_iter().len() - 1 - keys)
-        };
         let calls = || self.0.iter().map(|waiter| &waiter.request);
-        let counts: Vec<(usize, usize)> = calls().map(counts).collect();
-        command.arg(counts.iter().map(|(keys, _)| keys).sum::<usize>());
-        for (call, (keys, _)) in calls().zip(&counts) {
-            words(call).skip(1).take(*keys).for_each(|key| _ = command.arg(key));
+        let Some(last) = calls().next_back() else { return };
+        let shared_keys = RedeemCall::DECLARATION.shared_keys.len();
+        command.arg(shared_keys + calls().map(|call| call.keys).sum::<usize>());
+        words(&last.shared).take(shared_keys).for_each(|key| _ = command.arg(key));
+        for call in calls() {
+            words(&call.own).take(call.keys).for_each(|key| _ = command.arg(key));
         }
-        for (call, (keys, _)) in calls().zip(&counts) {
-            words(call).skip(1 + keys).for_each(|argument| _ = command.arg(argument));
+        words(&last.shared).skip(shared_keys).for_each(|argument| _ = command.arg(argument));
+        for call in calls() {
+            words(&call.own).skip(call.keys).for_each(|argument| _ = command.arg(argument));
         }
-        for (keys, arguments) in &counts {
-            command.arg(keys).arg(arguments);
-        }
-        command.arg(counts.len());
+        let arguments = |call: &GatheredRedeem| call.own.args_iter().len() - call.keys;
+        let counts = calls().flat_map(|call| [call.keys, arguments(call)]);
+        // Both are far below 256: a proof has few attestations.
+        command.arg(counts.map(|count| count as u8).collect::<Vec<u8>>());
     }
 }
 
@@ -306,11 +318,14 @@ fn words(command: &Cmd) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The reply to one call of a list: an array, or the text of an error.
+/// The reply to one call of a list: a text, or a list with the text of an error.
 fn read_element(element: Option<Value>) -> Result<Reply, Fault> {
     match element {
-        Some(Value::Array(values)) => Ok(Reply::new("redeem", values)),
-        Some(Value::BulkString(text)) => Err(script_error("redeem", &text)),
+        Some(reply @ Value::BulkString(_)) => Ok(Reply::new("redeem", reply)),
+        Some(Value::Array(error)) => match error.first() {
+            Some(Value::BulkString(text)) => Err(script_error("redeem", text)),
+            _ => Err(Fault::new("redeem", "an error has no text")),
+        },
         _ => Err(Fault::new("redeem", "the reply is too short")),
     }
 }
@@ -326,11 +341,13 @@ impl<'a> Redeem<'a> {
         'a: 'c,
     {
         let (names, board) = (&shard.keys, shard.keys.board(self.board));
-        // The script does not read it.
-        let unused = || (&names.outbox).into();
         let (key, reservation) = (self.idempotency, self.judging.reservation());
         let attempts_key = self.attempts.is_some().then(|| names.attempts(self.user));
         let once = self.verdict.once.iter().map(|digest| names.once(digest));
+        let rate_limit = Some(self.per_minute).filter(|limit| *limit > 0);
+        let points_per_hour = Some(self.points_per_hour).filter(|limit| *limit > 0);
+        let limits = Some(self.limits).filter(|limits| **limits != Limits::default());
+        let given = |text: &'c str| Some(text).filter(|text| !text.is_empty());
         RedeemCall {
             board: (&board.scores).into(),
             shard_state: (&names.shard_state).into(),
@@ -338,49 +355,48 @@ impl<'a> Redeem<'a> {
             top: (&board.top).into(),
             throttle: (&board.throttle).into(),
             outbox: (&names.outbox).into(),
-            score: names.user_score(self.user).into(),
+            outbox_max: store.outbox_share(self.outbox_max),
+            known_version: store.known_version(shard, self.known_version),
+            publish_interval_ms: self.publish_interval_ms,
+            board_channel: store.script_channel(board),
+            user_channels: store.user_channels(),
+            trace_channel: &board.trace_channel,
+            latest: shard.latest_position(),
+            receipt_kid: self.receipt_kid,
             token: names.token(self.token_id).into(),
             spent: names.spent(self.token_id).into(),
-            rate: names.award_rate(self.user).into(),
+            score: names.user_score(self.user).into(),
             ban: names.ban(self.user).into(),
-            limit: names.action_limit(self.user, self.action).into(),
-            hour_points: names.points(self.user).into(),
-            answer: key.map_or_else(unused, |key| names.answer(self.user, &key.key_digest).into()),
             session: names.session(self.user).into(),
-            next: self.next.map_or_else(unused, |next| names.token(&next.hash).into()),
             quarantine: names.quarantine(self.user).into(),
-            judging: reservation.map_or_else(unused, |_| names.judging(self.token_id).into()),
+            next: self.next.map(|next| names.token(&next.hash).into()),
+            rate: rate_limit.map(|_| names.award_rate(self.user).into()),
+            limit: limits.map(|_| names.action_limit(self.user, self.action).into()),
+            hour_points: points_per_hour.map(|_| names.points(self.user).into()),
+            answer: key.map(|key| names.answer(self.user, &key.key_digest).into()),
+            judging: reservation.map(|_| names.judging(self.token_id).into()),
             once: attempts_key.into_iter().chain(once).collect(),
             user: self.user,
-            number: self.number,
-            username: self.username,
+            name: format!("{} {}", self.number, self.username),
             action: self.action,
             points: self.points,
             attempt_id: self.attempt_id,
             token_hash: self.token_hash,
             flow: self.flow,
-            expires_s: self.expires_s,
-            named_session: self.named_session,
-            proof: self.proof,
             verdict: self.judging.verdict_text(self.verdict),
-            proof_span: span_text(self.verdict),
-            result: self.verdict.award.to_json(),
-            rate_limit: self.per_minute,
-            limits: self.limits,
-            points_per_hour: self.points_per_hour,
-            outbox_max: store.outbox_share(self.outbox_max),
-            known_version: store.known_version(shard, self.known_version),
-            publish_interval_ms: self.publish_interval_ms,
-            board_channel: store.script_channel(board),
-            user_channel: store.user_channel(self.user),
-            request_digest: key.map(|key| key.request_digest.as_str()),
-            answer_ttl_ms: key.map(|key| key.answer_ttl_ms),
-            latest: shard.latest_position(),
-            receipt_kid: self.receipt_kid,
+            expires_s: Some(self.expires_s).filter(|expires_s| *expires_s > 0),
             next_token: self.next.map(|next| next.token.as_str()),
             next_hash: self.next.map(|next| next.hash.as_str()),
-            most_points: self.most_points.max(self.points),
-            trace_channel: trace.is_some().then_some(&board.trace_channel),
+            rate_limit,
+            limits,
+            points_per_hour,
+            request_digest: key.map(|key| key.request_digest.as_str()),
+            answer_ttl_ms: key.map(|key| key.answer_ttl_ms),
+            most_points: Some(self.most_points).filter(|most_points| *most_points > self.points),
+            proof: given(self.proof),
+            proof_span: Some(span_text(self.verdict)).filter(|span| !span.is_empty()),
+            result: Some(self.verdict.award.to_json()).filter(|result| !result.is_empty()),
+            named_session: given(self.named_session),
             trace,
             reservation,
             attempts: self.attempts.as_deref(),

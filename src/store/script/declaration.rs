@@ -20,17 +20,24 @@ pub struct Declaration {
     pub body: &'static str,
     /// The files of `lua/lib` that it uses.
     pub libs: &'static [&'static str],
+    /// Keys that the calls of a list share, before the others. Locals `<key>_key`.
+    pub shared_keys: &'static [&'static str],
+    /// Arguments that the calls of a list share, before the others. Locals of the same names.
+    pub shared_arguments: &'static [Argument],
     /// Locals `<key>_key`.
     pub keys: &'static [&'static str],
+    /// Keys after those that a call may leave out: nil in Lua at the end, some other key before others.
+    pub optional_keys: &'static [&'static str],
     /// Keys after those, any number of them; none or one name. The local `<NAME>_KEYS_FROM` is the first one's index in KEYS.
     pub more_keys: &'static [&'static str],
     /// Locals of the same names.
     pub arguments: &'static [Argument],
-    /// Arguments after those that a call may leave out, all of them together; nil in Lua where absent or empty.
+    /// Arguments after those that a call may leave out; nil in Lua where absent or empty.
     pub optional: &'static [Argument],
     /// Arguments after those, any number of them; none or one name. The local `<NAME>_FROM` is the first one's index in ARGV.
     pub more_arguments: &'static [&'static str],
-    /// Where the script's text has `<NAME>_FIELDS`, it gets these names instead, with commas between.
+    /// Where the script's text has `<NAME>_FIELDS`, it gets these names instead, with commas between; for `<NAME>_LINES` their concatenation as
+    /// lines of one text.
     pub fields: &'static [(&'static str, &'static [&'static str])],
     /// Tables of the positions, from 1, of these names.
     pub positions: &'static [(&'static str, &'static [&'static [&'static str]])],
@@ -46,40 +53,40 @@ pub struct Argument {
 }
 
 impl Declaration {
-    /// The Lua lines that give keys and arguments their names, from these first ones of `KEYS` and `ARGV`: numbers, or the names of locals
-    /// beside `last_key` and `last_arg`.
-    pub fn prologue(&self, first_key: &str, first_arg: &str) -> String {
-        let mut lua = String::new();
-        let mut unpack = |names: Vec<String>, from: &str, first: &str, last: &str| {
-            if !names.is_empty() {
-                let last = if first == "1" { names.len().to_string() } else { last.to_owned() };
-                lua += &format!("local {} = unpack({from}, {first}, {last})\n", names.join(", "));
-            }
-        };
-        unpack(self.keys.iter().map(|key| format!("{key}_key")).collect(), "KEYS", first_key, "last_key");
-        let arguments = self.arguments.iter().chain(self.optional);
-        unpack(arguments.map(|argument| argument.name.to_owned()).collect(), "ARGV", first_arg, "last_arg");
-        let (mut names, mut values) = (Vec::new(), Vec::new());
-        for Argument { name, read_by } in self.arguments {
-            for function in *read_by {
-                names.push(*name);
-                values.push(format!("{function}({name})"));
-            }
+    /// The Lua lines that name the keys and arguments that the calls of a list share.
+    pub fn shared_prologue(&self) -> String {
+        if self.shared_keys.is_empty() {
+            return String::new();
         }
-        for Argument { name, read_by } in self.optional {
-            let or_nil = format!("{name} ~= '' and {name} or nil");
-            names.push(name);
-            values.push(read_by.first().map_or(or_nil.clone(), |function| format!("{function}({or_nil})")));
+        let arguments: Vec<&str> = self.shared_arguments.iter().map(|argument| argument.name).collect();
+        let mut lua = name_elements("KEYS", &key_names(self.shared_keys), 1);
+        lua += &name_elements("ARGV", &arguments, 1);
+        lua + &read_arguments(self.shared_arguments, &[])
+    }
+
+    /// The Lua lines that name the other keys and arguments: of the only call, or between the locals `first_key` and `last_key`, `first_arg`
+    /// and `last_arg` of a call in a list.
+    pub fn prologue(&self, is_in_list: bool) -> String {
+        let keys = [self.keys, self.optional_keys].concat();
+        let arguments: Vec<&str> =
+            self.arguments.iter().chain(self.optional).map(|argument| argument.name).collect();
+        let (first_key, first_arg, mut lua);
+        if is_in_list {
+            (first_key, first_arg) = ("first_key".to_owned(), "first_arg".to_owned());
+            lua = name_range("KEYS", &key_names(&keys), "first_key", "last_key");
+            lua += &name_range("ARGV", &arguments, "first_arg", "last_arg");
+        } else {
+            let [key, arg] = self.first_own();
+            (first_key, first_arg) = (key.to_string(), arg.to_string());
+            lua = name_elements("KEYS", &key_names(&keys), key);
+            lua += &name_elements("ARGV", &arguments, arg);
         }
-        if !names.is_empty() {
-            lua += &format!("{} = {}\n", names.join(", "), values.join(", "));
-        }
+        lua += &read_arguments(self.arguments, self.optional);
         for name in self.more_keys {
-            lua += &format!("local {}_KEYS_FROM = {first_key} + {}\n", name.to_uppercase(), self.keys.len());
+            lua += &format!("local {}_KEYS_FROM = {first_key} + {}\n", name.to_uppercase(), keys.len());
         }
         for name in self.more_arguments {
-            let before = self.arguments.len() + self.optional.len();
-            lua += &format!("local {}_FROM = {first_arg} + {before}\n", name.to_uppercase());
+            lua += &format!("local {}_FROM = {first_arg} + {}\n", name.to_uppercase(), arguments.len());
         }
         for (name, lists) in self.positions {
             let names = lists.iter().flat_map(|list| list.iter());
@@ -88,6 +95,51 @@ impl Declaration {
         }
         lua
     }
+
+    /// The indexes in `KEYS` and `ARGV` of the first ones that are not shared.
+    pub fn first_own(&self) -> [usize; 2] {
+        [self.shared_keys.len() + 1, self.shared_arguments.len() + 1]
+    }
+}
+
+fn key_names(keys: &[&str]) -> Vec<String> {
+    keys.iter().map(|key| format!("{key}_key")).collect()
+}
+
+/// Names the elements of a Lua table from an index on.
+fn name_elements<T: AsRef<str>>(table: &str, names: &[T], first: usize) -> String {
+    name_range(table, names, &first.to_string(), &(first + names.len()).saturating_sub(1).to_string())
+}
+
+fn name_range<T: AsRef<str>>(table: &str, names: &[T], first: &str, last: &str) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    format!("local {} = unpack({table}, {first}, {last})\n", names.join(", "))
+}
+
+/// Replaces texts by what is read from them, and absent or empty optional ones by nil.
+fn read_arguments(arguments: &[Argument], optional: &[Argument]) -> String {
+    let (mut names, mut values) = (Vec::new(), Vec::new());
+    for Argument { name, read_by } in arguments {
+        for function in *read_by {
+            names.push(*name);
+            values.push(format!("{function}({name})"));
+        }
+    }
+    for Argument { name, read_by } in optional {
+        let or_nil = format!("{name} ~= '' and {name} or nil");
+        names.push(name);
+        values.push(read_by.first().map_or(or_nil.clone(), |function| format!("{function}({or_nil})")));
+    }
+    if names.is_empty() { String::new() } else { format!("{} = {}\n", names.join(", "), values.join(", ")) }
+}
+
+/// How many of these are passed: up to the last one that is given, or all if more follow.
+pub fn given(is_given: &[bool], has_more: bool) -> usize {
+    let last = is_given.iter().rposition(|it| *it || has_more);
+    last.map_or(0, |last| last + 1)
 }
 
 /// A call of one script, with its keys and arguments.
@@ -211,7 +263,8 @@ impl Encode for Flow {
 /// Declares the script `lua/<name>.lua` and the struct for its calls, with a field for each key and argument:
 ///
 /// - `needs`: the files of `lua/lib`.
-/// - `keys`, then `more_keys` of any number.
+/// - `shared_keys` and `shared_args`, which the calls of a list share.
+/// - `keys`, then `optional_keys` that a call may leave out, then `more_keys` of any number.
 /// - `args`, then `optional` ones that a call may leave out, then `more_args` of any number. `=> function` is the Lua function that reads
 ///   the text.
 /// - `fields`: lists of reply fields that the script's text names.
@@ -220,7 +273,9 @@ macro_rules! script {
     (
         $(#[$doc:meta])*
         $name:ident as $Call:ident needs [$($lib:ident)*]
-        keys [$($key:ident)*] $(more_keys $more_keys:ident)?
+        $(shared_keys [$($shared_key:ident)*]
+        shared_args { $($shared_arg:ident: $SharedArg:ty $(=> $shared_read_by:ident)?),* $(,)? })?
+        keys [$($key:ident)*] $(optional_keys [$($opt_key:ident)*])? $(more_keys $more_keys:ident)?
         args { $($arg:ident: $Arg:ty $(=> $read_by:ident)?),* $(,)? }
         $(optional { $($opt:ident: $Opt:ty $(=> $opt_read_by:ident)?),* $(,)? })?
         $(more_args { $more_args:ident: $MoreArg:ty })?
@@ -229,8 +284,11 @@ macro_rules! script {
     ) => {
         $(#[$doc])*
         pub(in crate::store) struct $Call<'a> {
+            $($(pub $shared_key: std::borrow::Cow<'a, str>,)*)?
             $(pub $key: std::borrow::Cow<'a, str>,)*
+            $($(pub $opt_key: Option<std::borrow::Cow<'a, str>>,)*)?
             $(pub $more_keys: Vec<String>,)?
+            $($(pub $shared_arg: $SharedArg,)*)?
             $(pub $arg: $Arg,)*
             $($(pub $opt: Option<$Opt>,)*)?
             $(pub $more_args: &'a [$MoreArg],)?
@@ -243,7 +301,12 @@ macro_rules! script {
                     name: stringify!($name),
                     body: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/", stringify!($name), ".lua")),
                     libs: &[$(stringify!($lib)),*],
+                    shared_keys: &[$($(stringify!($shared_key)),*)?],
+                    shared_arguments: &[
+                        $($(Argument { name: stringify!($shared_arg), read_by: &[$(stringify!($shared_read_by))?] }),*)?
+                    ],
                     keys: &[$(stringify!($key)),*],
+                    optional_keys: &[$($(stringify!($opt_key)),*)?],
                     more_keys: &[$(stringify!($more_keys))?],
                     arguments: &[
                         $(Argument { name: stringify!($arg), read_by: &[$(stringify!($read_by))?] }),*
@@ -252,10 +315,57 @@ macro_rules! script {
                         $($(Argument { name: stringify!($opt), read_by: &[$(stringify!($opt_read_by))?] }),*)?
                     ],
                     more_arguments: &[$(stringify!($more_args))?],
-                    fields: &[$($((concat!(stringify!($list), "_FIELDS"), <$Fields as Fields>::FIELDS)),*)?],
+                    fields: &[$($((stringify!($list), <$Fields as Fields>::FIELDS)),*)?],
                     positions: &[$($((stringify!($table), &[$($names),*])),*)?],
                 }
             };
+
+            $(
+                /// The shared keys.
+                pub fn shared_keys(&self) -> impl Iterator<Item = &str> {
+                    [$(&*self.$shared_key),*].into_iter()
+                }
+
+                /// Adds the shared arguments.
+                pub fn encode_shared_arguments(&self, command: &mut redis::Cmd) {
+                    use $crate::store::script::declaration::Encode;
+                    $(self.$shared_arg.encode(command);)*
+                }
+            )?
+
+            /// The other keys.
+            pub fn own_keys(&self) -> impl Iterator<Item = &str> {
+                #[allow(unused_imports, reason = "a script may have no optional keys")]
+                use $crate::store::script::declaration::given;
+                let keys = [$(Some(&*self.$key)),*].into_iter();
+                let has_more = false $(|| !self.$more_keys.is_empty())?;
+                let _ = has_more;
+                $(
+                    let optional = [$(self.$opt_key.as_deref()),*];
+                    let count = given(&optional.map(|key| key.is_some()), has_more);
+                    let keys = keys.chain(optional.into_iter().take(count));
+                )?
+                $(let keys = keys.chain(self.$more_keys.iter().map(|key| Some(key.as_str())));)?
+                let filler = [$(&*self.$key),*].into_iter().next().unwrap_or_default();
+                keys.map(move |key| key.unwrap_or(filler))
+            }
+
+            /// Adds the other arguments.
+            pub fn encode_own_arguments(&self, command: &mut redis::Cmd) {
+                #[allow(unused_imports, reason = "a script may have no arguments")]
+                use $crate::store::script::declaration::{Encode, given};
+                $(self.$arg.encode(command);)*
+                let has_more = false $(|| !self.$more_args.is_empty())?;
+                let _ = (has_more, &command);
+                $(
+                    let optional: &[&dyn Encode] = &[$(&self.$opt),*];
+                    let count = given(&[$(self.$opt.is_some()),*], has_more);
+                    optional.iter().take(count).for_each(|argument| argument.encode(command));
+                )?
+                $(for argument in self.$more_args {
+                    argument.encode(command);
+                })?
+            }
         }
 
         impl $crate::store::script::declaration::ScriptCall for $Call<'_> {
@@ -264,19 +374,18 @@ macro_rules! script {
             }
 
             fn encode(&self, command: &mut redis::Cmd) {
-                #[allow(unused_imports, reason = "a script may have no arguments")]
-                use $crate::store::script::declaration::Encode;
-                const KEYS: &[&str] = &[$(stringify!($key)),*];
-                command.arg(KEYS.len() $(+ self.$more_keys.len())?);
-                $(command.arg(&*self.$key);)*
-                $(command.arg(&self.$more_keys);)?
-                $(self.$arg.encode(command);)*
-                $(if false $(|| self.$opt.is_some())* {
-                    $(self.$opt.encode(command);)*
-                })?
-                $(for argument in self.$more_args {
-                    argument.encode(command);
-                })?
+                let keys = self.own_keys();
+                $(
+                    const _: &[&str] = &[$(stringify!($shared_key)),*];
+                    let keys = self.shared_keys().chain(keys);
+                )?
+                let keys: Vec<&str> = keys.collect();
+                command.arg(keys.len()).arg(keys);
+                $(
+                    const _: &[&str] = &[$(stringify!($shared_arg)),*];
+                    self.encode_shared_arguments(command);
+                )?
+                self.encode_own_arguments(command);
             }
         }
     };
@@ -314,11 +423,11 @@ mod tests {
             "local limit, window_ms, wanted = unpack(ARGV, 1, 3)",
             "limit, wanted = tonumber(limit), tonumber(wanted)",
         ];
-        assert_eq!(LeaseCall::DECLARATION.prologue("1", "1").lines().collect::<Vec<_>>(), lines);
-        let merge = MergeShardCall::DECLARATION.prologue("1", "1");
+        assert_eq!(LeaseCall::DECLARATION.prologue(false).lines().collect::<Vec<_>>(), lines);
+        let merge = MergeShardCall::DECLARATION.prologue(false);
         assert!(merge.contains("shard ~= '' and shard or nil"), "{merge}");
         assert!(merge.ends_with("local ENTRIES_FROM = 1 + 7\n"), "{merge}");
-        let complete = CompleteAnswerCall::DECLARATION.prologue("1", "1");
+        let complete = CompleteAnswerCall::DECLARATION.prologue(false);
         assert!(complete.contains("request_digest = 1, code = 2, score = 3, rank = 4, "), "{complete}");
         assert!(complete.contains(", action = 13, top = 14 }"), "{complete}");
     }

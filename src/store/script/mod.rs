@@ -77,24 +77,26 @@ fn command(name: &str, script: &str, call: &dyn ScriptCall) -> Cmd {
 fn assemble(declaration: &Declaration, list: Option<&str>) -> String {
     let mut body = declaration.body.to_owned();
     for (name, fields) in declaration.fields {
-        body = body.replace(name, &fields.join(", "));
+        body = body.replace(&format!("{name}_FIELDS"), &fields.join(", "));
+        body = body.replace(&format!("{name}_LINES"), &fields.join(" .. '\\n' .. "));
     }
     let libs = LIBS.iter().filter(|(name, _)| declaration.libs.contains(name));
     let libs: String = libs.flat_map(|(_, text)| [*text, "\n"]).collect();
     let libs = libs.replace("ENTRY_WORDS", &words_in_lua());
-    let (shared, body) = body.split_once(EACH).unwrap_or(("", &body));
-    let (before, first_key, first_arg, after) = match list {
-        Some(rest) => (
-            "\nlocal function redeem_one(first_key, last_key, first_arg, last_arg)\n",
-            "first_key",
-            "first_arg",
-            format!("end\n{rest}"),
-        ),
-        None if shared.is_empty() => ("", "1", "1", String::new()),
-        None => ("\nlocal last_key = #KEYS\n", "1", "1", String::new()),
+    let (shared, own) = body.split_once(EACH).unwrap_or(("", &body));
+    let shared = declaration.shared_prologue() + shared;
+    let prologue = declaration.prologue(list.is_some());
+    let code = match list {
+        Some(rest) => {
+            let [first_key, first_arg] = declaration.first_own();
+            let rest = rest.replace("FIRST_KEY", &first_key.to_string());
+            let rest = rest.replace("FIRST_ARG", &first_arg.to_string());
+            let begin = "\nlocal function redeem_one(first_key, last_key, first_arg, last_arg)\n";
+            [&libs, &shared, begin, &prologue, own, "end\n", &rest].concat()
+        }
+        None if shared.is_empty() => [&libs, &*prologue, own].concat(),
+        None => [&libs, &shared, "\nlocal last_key = #KEYS\n", &prologue, own].concat(),
     };
-    let prologue = declaration.prologue(first_key, first_arg);
-    let code = [&libs, shared, before, &prologue, body, &after].concat();
     inline_constants(&without_unused_functions(&code))
 }
 
