@@ -22,7 +22,7 @@ use crate::db::{self, Database};
 use crate::entries::{Entries, OpenPeriods};
 use crate::error::Fault;
 use crate::health::Health;
-use crate::ledger::{self, Commits, Ledger};
+use crate::ledger::{self, Commits, Ledger, RecentEntries};
 use crate::live::{ConnectionLimits, Fanout, HandshakeQueue, Hub, Inboxes, Live};
 use crate::metrics::Metrics;
 use crate::rate_limit::RateLimiter;
@@ -144,6 +144,7 @@ impl App {
             attempts: ledger::AttemptRules::default(),
             receipts: receipts.clone(),
             commits: Commits::default(),
+            recent_entries: RecentEntries::default(),
             committed: Notify::new(),
             failures: ledger::WriteFailures::default(),
             traces: traces.clone(),

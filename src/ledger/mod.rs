@@ -16,9 +16,9 @@ mod rollup;
 pub use award_history::{AwardPage, PastAward, award_history};
 pub use board_corrections::record as record_board_correction;
 pub use boards::{
-    AttemptRules, KnownVersion, close_periods_forever, follow_attempts_forever, follow_boards_forever,
-    follow_created_boards_forever, load_created_boards, observe_boards_forever, read_created_boards,
-    rebuild_board, request_loads as request_board_loads, verify_boards,
+    AttemptRules, Committed, KnownVersion, RecentEntries, close_periods_forever, follow_attempts_forever,
+    follow_boards_forever, follow_created_boards_forever, load_created_boards, observe_boards_forever,
+    read_created_boards, rebuild_board, request_loads as request_board_loads, verify_boards,
 };
 pub use chain::verify::{Mismatch, VerifyReport, check_forever, check_sample, verify, verify_ledger};
 pub use chain::{GENESIS_HASH, Hash, Link};
@@ -74,6 +74,7 @@ pub struct Ledger {
     pub attempts: AttemptRules,
     pub receipts: Arc<ReceiptKeys>,
     pub commits: Commits,
+    pub recent_entries: RecentEntries,
     /// Notified when entries were committed, to wake the follower of the boards.
     pub committed: Notify,
     pub failures: WriteFailures,

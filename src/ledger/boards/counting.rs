@@ -9,7 +9,9 @@ use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
 use uuid::Uuid;
 
 use crate::board::{ActionFilter, Aggregate, Measure, Order, Ranking, Rules};
-use crate::ledger::chain::SHARD;
+use crate::ledger::chain::{Link, SHARD};
+use crate::ledger::outbox::batch_users::BatchUser;
+use crate::ledger::outbox::held_decisions::Marks;
 use crate::store::{Change, EntryChange, EntryOrder, EntryRules, Ranked};
 
 /// The largest score, and the negative of the smallest: doubles are exact up to here.
@@ -24,8 +26,15 @@ struct AwardResult {
     tags: BTreeMap<String, String>,
 }
 
+impl AwardResult {
+    /// Reads the note of an award. Redis wrote it, so it has this form or is empty.
+    fn read(note: &str) -> Self {
+        if note.is_empty() { Self::default() } else { serde_json::from_str(note).unwrap_or_default() }
+    }
+}
+
 /// A ledger entry, as far as boards depend on it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct LedgerEntry {
     pub seq: i64,
     pub hlc_us: i64,
@@ -45,6 +54,24 @@ pub struct LedgerEntry {
 const ADJUSTMENTS: [&str; 2] = ["adjust", "seed"];
 
 impl LedgerEntry {
+    /// An entry that was added to the chain; `None` if it was voided before it arrived.
+    pub fn added(seq: i64, link: &Link<'_>, marks: Marks, user: &BatchUser) -> Option<Self> {
+        let is_award = !link.token_hash.is_empty();
+        marks.voided_by.is_none().then(|| Self {
+            seq,
+            hlc_us: link.hlc_us,
+            user: link.user,
+            username: user.username.clone(),
+            is_banned: user.is_banned,
+            is_quarantined: user.is_quarantined,
+            is_held: marks.held,
+            is_award,
+            action: link.action.to_owned(),
+            points: link.points,
+            result: if is_award { AwardResult::read(link.note) } else { AwardResult::default() },
+        })
+    }
+
     /// Reads entries of the chain after `from`, at most `limit`.
     pub async fn read(
         connection: &mut PgConnection,
@@ -64,8 +91,7 @@ impl LedgerEntry {
 
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         let result: Option<String> = row.try_get("result")?;
-        // Redis wrote the note of an award, so it has this form.
-        let result = result.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        let result = AwardResult::read(&result.unwrap_or_default());
         Ok(Self {
             seq: row.try_get("seq")?,
             hlc_us: row.try_get("hlc_us")?,

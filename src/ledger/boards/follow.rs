@@ -216,14 +216,14 @@ impl Followed {
     async fn apply(
         &mut self,
         ledger: &Ledger,
-        entries: &[LedgerEntry],
+        entries: &[Arc<LedgerEntry>],
         to_seq: i64,
         as_of_ms: i64,
         floor: i64,
     ) -> Result<(), Fault> {
         let Some(from_seq) = self.stands_at.take_if(|seq| *seq <= to_seq) else { return Ok(()) };
         let span = self.period.span(to_seq);
-        let is_new = |entry: &&LedgerEntry| entry.seq > from_seq && span.contains(entry.hlc_us);
+        let is_new = |entry: &&Arc<LedgerEntry>| entry.seq > from_seq && span.contains(entry.hlc_us);
         let new = entries.iter().filter(is_new);
         let changes: Vec<EntryChange> = new.flat_map(|entry| entry.changes(&self.period.rules)).collect();
         let batch = EntryBatch { from_seq, to_seq, as_of_ms, floor };
@@ -245,13 +245,7 @@ async fn apply_next(
 ) -> Result<bool, Fault> {
     let from = periods.iter().filter_map(|it| it.stands_at).min().unwrap_or(head.seq);
     let to = head.seq.min(from + BATCH);
-    let entries = if to > from {
-        let read = LedgerEntry::read(connection, from, to - from);
-        let query_name = "read_ledger_for_boards";
-        with_timeout(query_name, ANSWER_TIMEOUT, timed(&ledger.metrics, query_name, read)).await?
-    } else {
-        Vec::new()
-    };
+    let entries = if to > from { read_entries(ledger, connection, from, to).await? } else { Vec::new() };
     ledger.metrics.boards_applied.inc_by(entries.len() as u64);
     let is_complete = to == head.seq;
     // Until the newest entries are applied, a period is as old as it was.
@@ -259,6 +253,22 @@ async fn apply_next(
     let applied = periods.iter_mut().map(|it| it.apply(ledger, &entries, to, as_of_ms, head.hlc_us));
     join_all(applied).await.into_iter().collect::<Result<(), Fault>>()?;
     Ok(!is_complete)
+}
+
+/// The entries of the chain after a sequence number, up to another one.
+async fn read_entries(
+    ledger: &Ledger,
+    connection: &mut PgConnection,
+    from_seq: i64,
+    to_seq: i64,
+) -> Result<Vec<Arc<LedgerEntry>>, Fault> {
+    if let Some(entries) = ledger.recent_entries.read(from_seq, to_seq) {
+        return Ok(entries);
+    }
+    let read = LedgerEntry::read(connection, from_seq, to_seq - from_seq);
+    let query_name = "read_ledger_for_boards";
+    let read = with_timeout(query_name, ANSWER_TIMEOUT, timed(&ledger.metrics, query_name, read)).await?;
+    Ok(read.into_iter().map(Arc::new).collect())
 }
 
 /// Loads a period, and applies what the ledger got meanwhile. Returns where it stands then.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::ledger::boards::LedgerEntry;
 use crate::ledger::chain::{Hash, Head, Link, SHARD};
 use crate::ledger::outbox::batch_users::BatchUsers;
 use crate::ledger::outbox::held_decisions::{self, Marks};
@@ -58,22 +59,22 @@ impl ScoreChange<'_> {
 }
 
 /// Appends the entries that are new and updates the totals. The caller has locked the head and saves it, so nobody else adds the same
-/// entries. An entry with a clock up to `late_until` may be older than its user's newest entry.
+/// entries. An entry with a clock up to `late_until` may be older than its user's newest entry. Returns what boards need of the new entries.
 pub async fn write(
     transaction: &mut PgConnection,
     head: &mut Head,
     users: &BatchUsers,
     entries: &[Entry],
     late_until: i64,
-) -> Result<(), sqlx::Error> {
+) -> Result<Vec<LedgerEntry>, sqlx::Error> {
     let mut changes: Vec<ScoreChange> = entries.iter().filter_map(score_change).collect();
     if changes.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let mut recorded = find_recorded(transaction, &changes).await?;
     changes.retain(|change| recorded.insert(change.entry.id));
     if changes.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let mut marks = held_decisions::marks(transaction, changes.iter().map(|change| change.entry)).await?;
     for change in changes.iter_mut().filter(|change| change.is_consistent()) {
@@ -86,8 +87,13 @@ pub async fn write(
         .iter()
         .map(|change| (change.link(), marks.remove(&change.entry.id).unwrap_or_default()))
         .collect();
+    let numbered = (head.seq + 1..).zip(&rows);
+    let added = numbered
+        .filter_map(|(seq, (link, marks))| LedgerEntry::added(seq, link, *marks, users.get(link.user)?));
+    let added = added.collect();
     append(transaction, head, &rows).await?;
-    update_totals(transaction, &rows).await
+    update_totals(transaction, &rows).await?;
+    Ok(added)
 }
 
 /// Rebases changes onto the ledger's totals. Usually an entry's `before` is the user's total in the ledger. It is not if an earlier entry

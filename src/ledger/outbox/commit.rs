@@ -106,7 +106,10 @@ async fn write_with_timeout(
     let write = write_batch(leader.connection(), &ledger.receipts, store.shard_count(), entries, origin);
     let written = tokio::time::timeout(BATCH_TIMEOUT, timed(&ledger.metrics, query_name, write)).await;
     let written = match written {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(committed)) => {
+            ledger.recent_entries.add(committed);
+            Ok(())
+        }
         Ok(Err(error)) if is_entry_error(&error) => Err(WriteError::Entry(sql_fault(query_name, error))),
         Ok(Err(error)) => Err(WriteError::Postgres(sql_fault(query_name, error))),
         Err(_) => Err(WriteError::Postgres(Fault::retryable(query_name, "no answer in time"))),

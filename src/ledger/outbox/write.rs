@@ -5,6 +5,7 @@ use serde_json::Value;
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
+use crate::ledger::boards::Committed;
 use crate::ledger::chain::Head;
 use crate::ledger::chain::checkpoint::{self, Checkpoint};
 use crate::ledger::outbox::batch_users::BatchUsers;
@@ -24,14 +25,14 @@ pub enum Origin {
 }
 
 /// Writes and commits entries from the outboxes of `shards` Redis shards. The caller's connection holds the leader lock, so nobody else
-/// writes.
+/// writes. Returns the new entries of the chain.
 pub async fn write_batch(
     connection: &mut PgConnection,
     keys: &ReceiptKeys,
     shards: usize,
     entries: &[Entry],
     origin: Origin,
-) -> Result<(), sqlx::Error> {
+) -> Result<Committed, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let mut head = Head::lock(&mut transaction).await?;
     let users = BatchUsers::read(&mut transaction, entries).await?;
@@ -44,7 +45,7 @@ pub async fn write_batch(
         Origin::Outbox if shards == 1 => before.hlc_us,
         Origin::Outbox => i64::MIN,
     };
-    awards::write(&mut transaction, &mut head, &users, entries, late_until).await?;
+    let added = awards::write(&mut transaction, &mut head, &users, entries, late_until).await?;
     // The leader compares open boards with this clock, so it must be Redis' own and not one that an entry was given here.
     head.hlc_us = before.hlc_us;
     if origin == Origin::Outbox {
@@ -58,7 +59,7 @@ pub async fn write_batch(
     let checkpoint = checkpoint::write_if_due(&mut transaction, keys, &head).await?;
     transaction.commit().await?;
     checkpoint.iter().for_each(Checkpoint::log);
-    Ok(())
+    Ok(Committed { from_seq: before.seq, to_seq: head.seq, entries: added })
 }
 
 /// Writes `user_action`. A batch may contain two entries of one attempt. The later one is written; the proof is taken from either, since a
