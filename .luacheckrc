@@ -4,8 +4,8 @@
 std = "lua51"
 max_line_length = false
 -- RUN is the run of Redis that a script is bound to, ANSWER the positions of a stored answer, last_key the index of a call's last key,
--- FIRST_KEY and FIRST_ARG where the first call of a list begins.
-read_globals = { "redis", "cjson", "struct", "RUN", "ANSWER", "KEYS", "ARGV", "last_key", "FIRST_KEY", "FIRST_ARG" }
+-- FIRST_KEY and FIRST_ARG where the first call of a list begins, IS_IN_LIST whether the text is in the function of a list.
+read_globals = { "redis", "cjson", "struct", "RUN", "ANSWER", "KEYS", "ARGV", "last_key", "FIRST_KEY", "FIRST_ARG", "IS_IN_LIST" }
 
 local function paths(pattern)
   return io.popen("ls " .. pattern):lines()

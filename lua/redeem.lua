@@ -283,7 +283,9 @@ result = complete_result(result, issued)
 if attempt_rules then
   note_attempt(attempts_key, attempt_rules, hlc, result)
 end
-redis.call('HSET', shard_state_key, 'hlc_us', hlc_us)
+if not IS_IN_LIST then
+  redis.call('HSET', shard_state_key, 'hlc_us', hlc_us)
+end
 outbox_length = outbox_length + 1
 write_outbox(outbox_key, {
   kind = 'awarded', id = attempt_id, user = user, action = action, points = points, before = before or '0', after = score,

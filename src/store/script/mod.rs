@@ -86,16 +86,17 @@ fn assemble(declaration: &Declaration, list: Option<&str>) -> String {
     let (shared, own) = body.split_once(EACH).unwrap_or(("", &body));
     let shared = declaration.shared_prologue() + shared;
     let prologue = declaration.prologue(list.is_some());
+    let own = own.replace("IS_IN_LIST", if list.is_some() { "true" } else { "false" });
     let code = match list {
         Some(rest) => {
             let [first_key, first_arg] = declaration.first_own();
             let rest = rest.replace("FIRST_KEY", &first_key.to_string());
             let rest = rest.replace("FIRST_ARG", &first_arg.to_string());
             let begin = "\nlocal function redeem_one(first_key, last_key, first_arg, last_arg)\n";
-            [&libs, &shared, begin, &prologue, own, "end\n", &rest].concat()
+            [&libs, &shared, begin, &prologue, &own, "end\n", &rest].concat()
         }
-        None if shared.is_empty() => [&libs, &*prologue, own].concat(),
-        None => [&libs, &shared, "\nlocal last_key = #KEYS\n", &prologue, own].concat(),
+        None if shared.is_empty() => [&libs, &*prologue, &own].concat(),
+        None => [&libs, &shared, "\nlocal last_key = #KEYS\n", &prologue, &own].concat(),
     };
     inline_constants(&without_unused_functions(&code))
 }
