@@ -4,6 +4,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::clock::{Clock, rfc3339, time_of_day};
@@ -15,10 +16,22 @@ use crate::rate_limit::AttemptOutcome;
 pub struct ErrorCode(pub Code);
 
 /// A success in the envelope.
-pub fn answer(status: StatusCode, message: &str, data: Value) -> Response {
-    let body = json!({ "data": data, "message": message, "statusCode": status.as_u16(), "metadata": {} });
-    (status, Json(body)).into_response()
+pub fn answer(status: StatusCode, message: &str, data: impl Serialize) -> Response {
+    let envelope = Envelope { data, message, status_code: status.as_u16(), metadata: NoMetadata {} };
+    (status, Json(envelope)).into_response()
 }
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<'a, T> {
+    data: T,
+    message: &'a str,
+    status_code: u16,
+    metadata: NoMetadata,
+}
+
+#[derive(Serialize)]
+struct NoMetadata {}
 
 /// Marks a response as replayed for a repeated `Idempotency-Key`.
 pub fn mark_replayed(response: &mut Response) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use serde::Serialize;
 use serde_json::json;
 
 use super::address::ClientAddress;
@@ -85,14 +86,26 @@ fn read_redeem(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<RedeemRequ
 }
 
 fn show_award(award: &Award) -> Response {
-    let (token, expires_at_ms) = award.next.clone().unwrap_or_default();
-    let data = json!({
-        "newScore": award.score,
-        "pointsEarned": award.points,
-        "rank": award.rank,
-        "newActionToken": token,
-        "expiresAt": rfc3339(expires_at_ms),
-        "receipt": award.receipt,
-    });
+    let (token, expires_at_ms) = award.next.as_ref().map_or(("", 0), |(token, at_ms)| (token, *at_ms));
+    let data = Updated {
+        new_score: award.score,
+        points_earned: award.points,
+        rank: award.rank,
+        new_action_token: token,
+        expires_at: rfc3339(expires_at_ms),
+        receipt: &award.receipt,
+    };
     envelope::answer(StatusCode::OK, "Score updated successfully", data)
+}
+
+/// What `update` answers.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Updated<'a> {
+    new_score: u64,
+    points_earned: u64,
+    rank: Option<u64>,
+    new_action_token: &'a str,
+    expires_at: String,
+    receipt: &'a str,
 }

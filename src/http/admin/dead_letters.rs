@@ -25,7 +25,7 @@ pub async fn list(State(app): State<Arc<App>>, _: Admin, mut query: Query) -> Re
     Ok(envelope::answer(
         StatusCode::OK,
         "Dead letters retrieved successfully",
-        letters.iter().map(shown).collect(),
+        letters.iter().map(shown).collect::<Vec<_>>(),
     ))
 }
 

@@ -135,7 +135,7 @@ async fn audit(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Re
             "detail": entry.detail,
         })
     });
-    Ok(envelope::answer(StatusCode::OK, "Audit retrieved successfully", data.collect()))
+    Ok(envelope::answer(StatusCode::OK, "Audit retrieved successfully", data.collect::<Vec<_>>()))
 }
 
 /// Reads a body that has nothing but the reason.
