@@ -127,6 +127,7 @@ CREATE TABLE game_sessions (
 ) WITH (fillfactor = 85);
 -- The sweep looks for expired sessions.
 CREATE INDEX idx_sessions_expires_at ON game_sessions (expires_at) WHERE is_active;
+-- A user's sessions, for admins.
 CREATE INDEX idx_sessions_user_id ON game_sessions (user_id);
 
 -- Game tokens and verified tokens, derived from attempts and sessions. Redeemed tokens and tokens that came from a proof have a row in
@@ -179,6 +180,7 @@ CREATE TABLE score_history (
 ) PARTITION BY RANGE (created_at);
 -- A user's history in order. The newest row that changed the score tells when it was reached.
 CREATE INDEX score_history_user_hlc ON score_history (user_id, hlc_us);
+-- What an approval or a void changes, and what is held of a total. Few rows.
 CREATE INDEX score_history_held ON score_history (user_id) WHERE held OR voided_by IS NOT NULL;
 -- The walk along the chain. Not unique: verification has to find duplicates, and a unique index cannot span partitions.
 CREATE INDEX score_history_shard_seq ON score_history (shard, seq);
