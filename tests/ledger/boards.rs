@@ -188,6 +188,35 @@ async fn an_error_of_one_board_does_not_stop_the_others() {
     assert_ledger_matches(&stores).await;
 }
 
+#[tokio::test]
+async fn an_award_that_is_written_during_a_ban_is_on_no_board() {
+    let stores = TestStores::with_shards(1).await;
+    let node = stores.start_node().await;
+    let (ada, eve) = (node.register("ada").await, node.register("eve").await);
+    node.wait_for_boards().await;
+    // The leader has read the batch's users when it waits for the row. The ban has no correction, as if boards had made it already.
+    let mut ban = node.app.database.begin().await.unwrap();
+    let update = sqlx::query("UPDATE users SET banned_at = now() WHERE id = $1").bind(ada.identity.user);
+    update.execute(&mut *ban).await.unwrap();
+    node.award(&ada, "watch_ad").await;
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+                   AND query LIKE 'UPDATE users SET score%'";
+    eventually("the leader waits for the row", async || {
+        let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&node.app.database).await.unwrap();
+        (waiting == 1).then_some(())
+    })
+    .await;
+    ban.commit().await.unwrap();
+    node.wait_for_ledger().await;
+    node.award(&eve, "watch_ad").await;
+    wait_for_score(&node, "daily", 10).await;
+    node.wait_for_boards().await;
+    let page = node.get("/api/v1/boards/daily/entries").await;
+    let users: Vec<&Value> =
+        page.body["entries"].as_array().unwrap().iter().map(|entry| &entry["userId"]).collect();
+    assert_eq!(users, [&json!(eve.identity.user)]);
+}
+
 async fn wait_for_score(node: &TestNode, board: &str, score: u64) {
     eventually(&format!("{score} on {board}"), async || {
         let page = node.get(&format!("/api/v1/boards/{board}/entries")).await;

@@ -10,7 +10,6 @@ use uuid::Uuid;
 
 use crate::board::{ActionFilter, Aggregate, Measure, Order, Ranking, Rules};
 use crate::ledger::chain::{Link, SHARD};
-use crate::ledger::outbox::batch_users::BatchUser;
 use crate::ledger::outbox::held_decisions::Marks;
 use crate::store::{Change, EntryChange, EntryOrder, EntryRules, Ranked};
 
@@ -31,6 +30,14 @@ impl AwardResult {
     fn read(note: &str) -> Self {
         if note.is_empty() { Self::default() } else { serde_json::from_str(note).unwrap_or_default() }
     }
+}
+
+/// The user of an entry, as far as boards depend on them.
+#[derive(Debug)]
+pub struct EntryUser {
+    pub username: String,
+    pub is_banned: bool,
+    pub is_quarantined: bool,
 }
 
 /// A ledger entry, as far as boards depend on it.
@@ -55,7 +62,7 @@ const ADJUSTMENTS: [&str; 2] = ["adjust", "seed"];
 
 impl LedgerEntry {
     /// An entry that was added to the chain; `None` if it was voided before it arrived.
-    pub fn added(seq: i64, link: &Link<'_>, marks: Marks, user: &BatchUser) -> Option<Self> {
+    pub fn added(seq: i64, link: &Link<'_>, marks: Marks, user: &EntryUser) -> Option<Self> {
         let is_award = !link.token_hash.is_empty();
         marks.voided_by.is_none().then(|| Self {
             seq,

@@ -20,7 +20,7 @@ mod verify_closed;
 
 pub use attempts::{AttemptRules, count_attempts, follow_attempts_forever};
 pub use closing::close_periods_forever;
-pub use counting::LedgerEntry;
+pub use counting::{EntryUser, LedgerEntry};
 pub use created::{KnownVersion, follow_created_boards_forever, load_created_boards, read_created_boards};
 pub use follow::follow_boards_forever;
 pub use observe::observe_boards_forever;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::ledger::boards::LedgerEntry;
+use crate::ledger::boards::{EntryUser, LedgerEntry};
 use crate::ledger::chain::{Hash, Head, Link, SHARD};
 use crate::ledger::outbox::batch_users::BatchUsers;
 use crate::ledger::outbox::held_decisions::{self, Marks};
@@ -88,12 +88,11 @@ pub async fn write(
         .map(|change| (change.link(), marks.remove(&change.entry.id).unwrap_or_default()))
         .collect();
     let numbered = (head.seq + 1..).zip(&rows);
-    let added = numbered
-        .filter_map(|(seq, (link, marks))| LedgerEntry::added(seq, link, *marks, users.get(link.user)?));
-    let added = added.collect();
     append(transaction, head, &rows).await?;
-    update_totals(transaction, &rows).await?;
-    Ok(added)
+    let users = update_totals(transaction, &rows).await?;
+    let added = numbered
+        .filter_map(|(seq, (link, marks))| LedgerEntry::added(seq, link, *marks, users.get(&link.user)?));
+    Ok(added.collect())
 }
 
 /// Rebases changes onto the ledger's totals. Usually an entry's `before` is the user's total in the ledger. It is not if an earlier entry
@@ -196,31 +195,36 @@ async fn find_recorded(
     Ok(found.into_iter().collect())
 }
 
-/// Adds the new entries to the users' totals. No user with an entry can be deleted: this locks the rows until the commit, and a deletion looks
-/// for entries then.
+/// Adds the new entries to the users' totals, and returns the users. It locks their rows until the commit. So no user with an entry can be
+/// deleted, because a deletion looks for entries then; and a ban or a quarantine is either seen here, or its board correction comes after the
+/// new entries.
 async fn update_totals(
     transaction: &mut PgConnection,
     rows: &[(Link<'_>, Marks)],
-) -> Result<(), sqlx::Error> {
+) -> Result<HashMap<Uuid, EntryUser>, sqlx::Error> {
     let mut sums: BTreeMap<Uuid, i64> = BTreeMap::new();
     for (link, _) in rows {
         let points = sums.entry(link.user).or_default();
         *points = points.saturating_add(link.points);
     }
     let (users, points): (Vec<Uuid>, Vec<i64>) = sums.into_iter().unzip();
-    let count = users.len() as u64;
-    let updated = sqlx::query(
+    let count = users.len();
+    let updated: Vec<(Uuid, String, bool, bool)> = sqlx::query_as(
         "UPDATE users SET score = score + points, updated_at = now()
-         FROM unnest($1::uuid[], $2::bigint[]) AS sums (user_id, points) WHERE users.id = user_id",
+         FROM unnest($1::uuid[], $2::bigint[]) AS sums (user_id, points) WHERE users.id = user_id
+         RETURNING id, username, banned_at IS NOT NULL, quarantined_at IS NOT NULL",
     )
     .bind(users)
     .bind(points)
-    .execute(transaction)
+    .fetch_all(transaction)
     .await?;
-    if updated.rows_affected() != count {
+    if updated.len() != count {
         return Err(sqlx::Error::Decode("a user of the batch was deleted meanwhile".into()));
     }
-    Ok(())
+    let users = updated.into_iter().map(|(id, username, is_banned, is_quarantined)| {
+        (id, EntryUser { username, is_banned, is_quarantined })
+    });
+    Ok(users.collect())
 }
 
 /// Appends entries to the chain, each with its marks. The caller saves the head.

@@ -7,36 +7,18 @@ use uuid::Uuid;
 
 use crate::store::Entry;
 
-/// A user, as Postgres has them before the batch.
-#[derive(Debug)]
-pub struct BatchUser {
-    score: i64,
-    /// The name on boards.
-    pub username: String,
-    /// Whether they are banned.
-    pub is_banned: bool,
-    /// Whether they are quarantined.
-    pub is_quarantined: bool,
-}
-
-/// The users of a batch.
-pub struct BatchUsers(HashMap<Uuid, BatchUser>);
+/// The users of a batch and their totals, as Postgres has them before the batch.
+pub struct BatchUsers(HashMap<Uuid, i64>);
 
 impl BatchUsers {
     /// Reads all users of the batch in one query. If a user is missing, the error names the user.
     pub async fn read(transaction: &mut PgConnection, entries: &[Entry]) -> Result<Self, sqlx::Error> {
         let ids: BTreeSet<Uuid> = entries.iter().map(|it| it.user).collect();
-        let rows: Vec<(Uuid, i64, String, bool, bool)> = sqlx::query_as(
-            "SELECT id, score, username, banned_at IS NOT NULL AS is_banned, quarantined_at IS NOT NULL AS is_quarantined
-             FROM users WHERE id = ANY($1)",
-        )
-        .bind(ids.iter().copied().collect::<Vec<Uuid>>())
-        .fetch_all(transaction)
-        .await?;
-        let users = rows.into_iter().map(|(id, score, username, is_banned, is_quarantined)| {
-            (id, BatchUser { score, username, is_banned, is_quarantined })
-        });
-        let users: HashMap<Uuid, BatchUser> = users.collect();
+        let rows: Vec<(Uuid, i64)> = sqlx::query_as("SELECT id, score FROM users WHERE id = ANY($1)")
+            .bind(ids.iter().copied().collect::<Vec<Uuid>>())
+            .fetch_all(transaction)
+            .await?;
+        let users: HashMap<Uuid, i64> = rows.into_iter().collect();
         match ids.iter().find(|id| !users.contains_key(id)) {
             Some(missing) => Err(sqlx::Error::Decode(format!("there is no user {missing}").into())),
             None => Ok(Self(users)),
@@ -59,11 +41,6 @@ impl BatchUsers {
 
     /// The user's total in the ledger.
     pub fn score(&self, user: Uuid) -> i64 {
-        self.0.get(&user).map_or(0, |user| user.score)
-    }
-
-    /// A user of the batch.
-    pub fn get(&self, user: Uuid) -> Option<&BatchUser> {
-        self.0.get(&user)
+        self.0.get(&user).copied().unwrap_or(0)
     }
 }

@@ -3,7 +3,7 @@
 
 pub mod acknowledge;
 pub mod awards;
-pub mod batch_users;
+mod batch_users;
 pub mod commit;
 pub mod consume;
 pub mod dead_letters;

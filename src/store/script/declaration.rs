@@ -58,29 +58,27 @@ impl Declaration {
         if self.shared_keys.is_empty() {
             return String::new();
         }
-        let arguments: Vec<&str> = self.shared_arguments.iter().map(|argument| argument.name).collect();
-        let mut lua = name_elements("KEYS", &key_names(self.shared_keys), 1);
-        lua += &name_elements("ARGV", &arguments, 1);
+        let keys = key_names(self.shared_keys);
+        let arguments = argument_names(self.shared_arguments);
+        let mut lua = name_range("KEYS", &keys, &range(1, keys.len()));
+        lua += &name_range("ARGV", &arguments, &range(1, arguments.len()));
         lua + &read_arguments(self.shared_arguments, &[])
     }
 
     /// The Lua lines that name the other keys and arguments: of the only call, or between the locals `first_key` and `last_key`, `first_arg`
     /// and `last_arg` of a call in a list.
     pub fn prologue(&self, is_in_list: bool) -> String {
-        let keys = [self.keys, self.optional_keys].concat();
-        let arguments: Vec<&str> =
-            self.arguments.iter().chain(self.optional).map(|argument| argument.name).collect();
-        let (first_key, first_arg, mut lua);
-        if is_in_list {
-            (first_key, first_arg) = ("first_key".to_owned(), "first_arg".to_owned());
-            lua = name_range("KEYS", &key_names(&keys), "first_key", "last_key");
-            lua += &name_range("ARGV", &arguments, "first_arg", "last_arg");
+        let keys = [key_names(self.keys), key_names(self.optional_keys)].concat();
+        let arguments = [argument_names(self.arguments), argument_names(self.optional)].concat();
+        let [key_range, argument_range] = if is_in_list {
+            [["first_key", "last_key"], ["first_arg", "last_arg"]].map(|range| range.map(str::to_owned))
         } else {
-            let [key, arg] = self.first_own();
-            (first_key, first_arg) = (key.to_string(), arg.to_string());
-            lua = name_elements("KEYS", &key_names(&keys), key);
-            lua += &name_elements("ARGV", &arguments, arg);
-        }
+            let [first_key, first_arg] = self.first_own();
+            [range(first_key, keys.len()), range(first_arg, arguments.len())]
+        };
+        let ([first_key, _], [first_arg, _]) = (&key_range, &argument_range);
+        let mut lua = name_range("KEYS", &keys, &key_range);
+        lua += &name_range("ARGV", &arguments, &argument_range);
         lua += &read_arguments(self.arguments, self.optional);
         for name in self.more_keys {
             lua += &format!("local {}_KEYS_FROM = {first_key} + {}\n", name.to_uppercase(), keys.len());
@@ -106,16 +104,20 @@ fn key_names(keys: &[&str]) -> Vec<String> {
     keys.iter().map(|key| format!("{key}_key")).collect()
 }
 
-/// Names the elements of a Lua table from an index on.
-fn name_elements<T: AsRef<str>>(table: &str, names: &[T], first: usize) -> String {
-    name_range(table, names, &first.to_string(), &(first + names.len()).saturating_sub(1).to_string())
+fn argument_names(arguments: &[Argument]) -> Vec<String> {
+    arguments.iter().map(|argument| argument.name.to_owned()).collect()
 }
 
-fn name_range<T: AsRef<str>>(table: &str, names: &[T], first: &str, last: &str) -> String {
+/// The first and the last index of so many elements; `first` counts from 1.
+fn range(first: usize, count: usize) -> [String; 2] {
+    [first, first + count - 1].map(|index| index.to_string())
+}
+
+/// Names the elements of a Lua table between two indexes.
+fn name_range(table: &str, names: &[String], [first, last]: &[String; 2]) -> String {
     if names.is_empty() {
         return String::new();
     }
-    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     format!("local {} = unpack({table}, {first}, {last})\n", names.join(", "))
 }
 
